@@ -1,0 +1,137 @@
+//! The commands, one file each. They share where the data is ([`Location`]) and how they speak ([`out`]).
+
+mod config;
+mod dev;
+mod files;
+mod keyring;
+mod migrate;
+mod org;
+mod out;
+mod serve;
+mod token;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{Base, Parts};
+use crate::config::{Layers, Settings, Source};
+use crate::error::{Error, Result};
+
+/// A self-hosted key service that speaks Okta's hook-keys API.
+#[derive(Parser)]
+#[command(name = "hook-keys", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run for development: makes what is missing, and prints a token and a line to try.
+    Dev(dev::Dev),
+    /// Run in production.
+    Serve(serve::Serve),
+    /// Manage orgs, the tenants.
+    #[command(subcommand)]
+    Org(org::Org),
+    /// Manage API tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Inspect the keys that private halves are sealed with.
+    #[command(subcommand)]
+    Keyring(keyring::Keyring),
+    /// Bring the database to this version's schema.
+    Migrate(migrate::Migrate),
+    /// Check, show or explain the settings.
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+/// Where the data is.
+#[derive(Args, Clone)]
+struct Location {
+    /// A directory made by `hook-keys dev`.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data_dir: Option<PathBuf>,
+    /// A settings file; `hook-keys config sample` prints one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Org(command) => command.run(),
+        Command::Token(command) => command.run(),
+        Command::Keyring(command) => command.run(),
+        Command::Migrate(command) => command.run(),
+        Command::Config(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        out::complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+impl Location {
+    /// The settings before flags: file and environment, with the data directory's files where one is given.
+    fn layers(&self) -> Result<Layers> {
+        let layers = Layers::defaults()?;
+        let layers = match &self.config {
+            Some(file) => layers.with_file(file)?,
+            None => layers,
+        };
+        let layers =
+            layers
+                .with_environment(std::env::vars_os().filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                }))?;
+        match &self.data_dir {
+            Some(directory) => files::DataDir::new(directory).apply(layers),
+            None => Ok(layers),
+        }
+    }
+
+    /// The same, refused when nothing says where the data is.
+    fn data_layers(&self) -> Result<Layers> {
+        let layers = self.layers()?;
+        if self.config.is_none() && layers.source("database_url") == Some(Source::Default) {
+            return Err(Error::setup(
+                "say where the data is: --data-dir DIR (a directory made by `hook-keys dev`) or --config FILE",
+            ));
+        }
+        Ok(layers)
+    }
+
+    /// Runs `work` on the data, which must be at this version's schema.
+    fn on_data<T>(&self, work: impl AsyncFnOnce(Base, &Settings) -> Result<T>) -> Result<T> {
+        let settings = self.data_layers()?.check()?;
+        block_on(async { work(Base::open(&settings, Parts::default(), false).await?, &settings).await })
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::internal("starting a runtime", error))?.block_on(work)
+}
+
+/// Sends the log to standard error, filtered as the settings say.
+fn start_log(filter: &str) -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(log_filter(filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+fn log_filter(text: &str) -> Result<EnvFilter> {
+    text.parse().map_err(|error| Error::setup(format!("log: {text:?} is not a log filter: {error}")))
+}

@@ -1,0 +1,95 @@
+//! `hook-keys serve`, and what it shares with `dev`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Location, out, start_log};
+use crate::app::{App, Base, Parts};
+use crate::config::{Layers, Settings};
+use crate::error::{Error, Result};
+use crate::http;
+
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    location: Location,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Flags that overrule settings.
+#[derive(Args)]
+pub(super) struct Overrides {
+    /// Address and port to serve on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Key pairs to keep ready.
+    #[arg(long, value_name = "N")]
+    pool_size: Option<u32>,
+    /// What to log: error, warn, info, debug, trace, or directives.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Overrides {
+    pub(super) fn apply(&self, mut layers: Layers) -> Result<Layers> {
+        if let Some(listen) = &self.listen {
+            layers = layers.with_flag("listen", listen.as_str())?;
+        }
+        if let Some(size) = self.pool_size {
+            layers = layers.with_flag("pool_size", i64::from(size))?;
+        }
+        if let Some(log) = &self.log {
+            layers = layers.with_flag("log", log.as_str())?;
+        }
+        Ok(layers)
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let layers = self.overrides.apply(self.location.data_layers()?)?;
+        let settings = layers.check()?;
+        start_log(&settings.log)?;
+        for name in layers.unknown_variables() {
+            tracing::warn!(name, "this variable looks like a setting but is none");
+        }
+        serve(
+            &settings,
+            async |_| Ok(()),
+            |address, ()| {
+                out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")));
+            },
+        )
+    }
+}
+
+/// Serves until a signal. `prepare` runs on the migrated database first; `announce` gets the real address and
+/// what `prepare` returned.
+pub(super) fn serve<T>(
+    settings: &Settings,
+    prepare: impl AsyncFnOnce(&Base) -> Result<T>,
+    announce: impl FnOnce(SocketAddr, T),
+) -> Result<ExitCode> {
+    actix_web::rt::System::new().block_on(async {
+        let listener = TcpListener::bind(settings.listen).map_err(|error| {
+            Error::setup(format!(
+                "{} cannot be listened on: {error}; choose another --listen",
+                settings.listen
+            ))
+        })?;
+        let address =
+            listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        let base = Base::open(settings, Parts::default(), true).await?;
+        let prepared = prepare(&base).await?;
+        let app = Arc::new(App::build(settings, base).await?);
+        let server = http::server(Arc::clone(&app), listener, true)?;
+        announce(address, prepared);
+        let outcome = server.await.map_err(|error| Error::internal("serving", error));
+        app.finish().await;
+        outcome.map(|()| ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,173 @@
+//! Key pairs made ahead of need.
+//!
+//! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So a few
+//! threads, one a core and at the lowest priority, keep a number of pairs ready; a caller who finds none
+//! waits in line, and the same threads serve the line first. Workers never generate.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::rsa::RsaKeyPair;
+use crate::error::{Error, Result};
+
+/// How long a generator rests after a failure, so that a broken source of randomness does not make it spin.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The lowest priority a thread can have (`nice`).
+const LOWEST_PRIORITY: i32 = 19;
+
+/// A stock of ready key pairs. The generator threads end when it is dropped.
+#[derive(Debug)]
+pub struct KeyPool {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Vec<RsaKeyPair>,
+    waiting: VecDeque<oneshot::Sender<RsaKeyPair>>,
+    generating: usize,
+    stopped: bool,
+}
+
+impl KeyPool {
+    /// Starts the generators. `target` pairs are kept ready; with 0, pairs are made only for those who wait.
+    pub fn start(target: u32) -> Result<Self> {
+        let target = target as usize;
+        let shared = Arc::new(Shared { target, state: Mutex::default(), work: Condvar::new() });
+        let pool = Self { shared };
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let shared = Arc::clone(&pool.shared);
+            thread::Builder::new()
+                .name("key-pool".to_owned())
+                .spawn(move || shared.generate_until_stopped())
+                .map_err(|error| Error::internal("starting a key generator", error))?;
+        }
+        Ok(pool)
+    }
+
+    /// Takes a ready pair, or waits in line for the next one.
+    pub async fn take(&self) -> Result<RsaKeyPair> {
+        let turn = {
+            let mut state = self.shared.lock();
+            self.shared.work.notify_one();
+            if let Some(pair) = state.ready.pop() {
+                return Ok(pair);
+            }
+            let (sender, turn) = oneshot::channel();
+            state.waiting.push_back(sender);
+            turn
+        };
+        turn.await.map_err(|_| Error::internal("taking a key pair", "the generators have stopped"))
+    }
+
+    /// Returns a pair that nobody has seen, for the next in line. A refused creation wastes no pair.
+    pub fn put_back(&self, pair: RsaKeyPair) {
+        self.shared.lock().hand_out(pair, self.shared.target);
+    }
+
+    /// How many pairs are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.shared.lock().ready.len()
+    }
+}
+
+impl Drop for KeyPool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.stopped = true;
+        state.waiting.clear();
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    /// A poisoned lock is taken all the same: every change under it is a single step.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn generate_until_stopped(&self) {
+        // Where the platform refuses, generation runs at normal priority: slower answers, nothing worse.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+        while self.claim_work() {
+            let outcome = RsaKeyPair::generate();
+            let mut state = self.lock();
+            state.generating -= 1;
+            match outcome {
+                Ok(pair) => state.hand_out(pair, self.target),
+                Err(error) => {
+                    // Whoever is first in line learns of it; the rest get another try.
+                    drop(state.waiting.pop_front());
+                    drop(state);
+                    tracing::error!(cause = error.private(), "no key pair could be generated");
+                    thread::sleep(REST_AFTER_FAILURE);
+                }
+            }
+        }
+    }
+
+    /// Waits until a pair is wanted and claims its making; false when the pool is gone.
+    fn claim_work(&self) -> bool {
+        let idle = |state: &mut State| {
+            !state.stopped && state.ready.len() + state.generating >= self.target + state.waiting.len()
+        };
+        let mut state = self.work.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        state.generating += 1;
+        !state.stopped
+    }
+}
+
+impl State {
+    fn hand_out(&mut self, mut pair: RsaKeyPair, target: usize) {
+        while let Some(next) = self.waiting.pop_front() {
+            match next.send(pair) {
+                Ok(()) => return,
+                // That caller has gone; the pair is the next one's.
+                Err(unclaimed) => pair = unclaimed,
+            }
+        }
+        if self.ready.len() < target {
+            self.ready.push(pair);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pairs_differ_and_an_empty_pool_still_serves() {
+        let pool = KeyPool::start(0).unwrap();
+        let (a, b) = (pool.take().await.unwrap(), pool.take().await.unwrap());
+        assert_ne!(a.modulus(), b.modulus());
+    }
+
+    #[tokio::test]
+    async fn a_pair_put_back_goes_to_the_one_who_waits() {
+        let pool = KeyPool::start(1).unwrap();
+        let pair = pool.take().await.unwrap();
+        let modulus = pair.modulus().to_vec();
+        while pool.ready() < 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let other = pool.take().await.unwrap();
+        pool.put_back(pair);
+        assert_eq!(pool.take().await.unwrap().modulus(), modulus);
+        assert_ne!(other.modulus(), modulus);
+    }
+}

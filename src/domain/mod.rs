@@ -1,0 +1,13 @@
+//! The nouns of the service. A value of these types is right by construction; nothing here does I/O.
+
+pub mod clock;
+pub mod entropy;
+pub mod hook_key;
+pub mod ids;
+pub mod org;
+pub mod permission;
+pub mod text;
+pub mod token;
+
+pub use clock::{Clock, Timestamp};
+pub use entropy::Entropy;

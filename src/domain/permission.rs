@@ -1,0 +1,122 @@
+//! What a token may do.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// A right that an operation asks for. The names of the Okta side are Okta's OAuth scopes (contract §8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Every GET of the Okta side.
+    InlineHooksRead,
+    /// Everything else of the Okta side; includes [`Permission::InlineHooksRead`].
+    InlineHooksManage,
+}
+
+impl Permission {
+    /// Every permission there is.
+    pub const ALL: [Self; 2] = [Self::InlineHooksRead, Self::InlineHooksManage];
+
+    /// The name on the command line and in openapi.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InlineHooksRead => "okta.inlineHooks.read",
+            Self::InlineHooksManage => "okta.inlineHooks.manage",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.name() == name)
+    }
+
+    fn includes(self, needed: Self) -> bool {
+        self == needed || (self == Self::InlineHooksManage && needed == Self::InlineHooksRead)
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The permissions of one token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// Every permission there is and will be: the word `all`.
+    All,
+    /// These permissions and what they include.
+    Only(Vec<Permission>),
+}
+
+impl Grant {
+    /// Reads permission names; `all` grants everything, also what later versions add.
+    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut permissions = Vec::new();
+        for name in names {
+            if name == "all" {
+                return Ok(Self::All);
+            }
+            let permission = Permission::parse(name).ok_or_else(|| {
+                let known = Permission::ALL.map(Permission::name).join(", ");
+                Error::invalid(
+                    "permission",
+                    format_args!("{name:?} is not a permission: use one of {known}, all"),
+                )
+            })?;
+            if !permissions.contains(&permission) {
+                permissions.push(permission);
+            }
+        }
+        Ok(Self::Only(permissions))
+    }
+
+    /// Whether a holder may do what `needed` guards.
+    #[must_use]
+    pub fn allows(&self, needed: Permission) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(held) => held.iter().any(|permission| permission.includes(needed)),
+        }
+    }
+}
+
+impl fmt::Display for Grant {
+    /// The names with a blank between them, as [`Grant::parse`] reads them after a split.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Only(held) => f.write_str(&held.iter().map(|p| p.name()).collect::<Vec<_>>().join(" ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manage_includes_read_but_not_the_other_way() {
+        let manage = Grant::parse(["okta.inlineHooks.manage"]).unwrap();
+        let read = Grant::parse(["okta.inlineHooks.read"]).unwrap();
+        assert!(manage.allows(Permission::InlineHooksRead) && manage.allows(Permission::InlineHooksManage));
+        assert!(read.allows(Permission::InlineHooksRead) && !read.allows(Permission::InlineHooksManage));
+    }
+
+    #[test]
+    fn a_grant_reads_back_what_it_prints() {
+        for names in
+            [vec!["all"], vec!["okta.inlineHooks.read"], Permission::ALL.map(Permission::name).into()]
+        {
+            let grant = Grant::parse(names).unwrap();
+            assert_eq!(Grant::parse(grant.to_string().split(' ')).unwrap(), grant);
+        }
+    }
+
+    #[test]
+    fn an_unknown_permission_is_refused_by_name() {
+        let error = Grant::parse(["okta.users.read"]).unwrap_err().to_string();
+        assert!(error.contains("\"okta.users.read\" is not a permission"), "{error}");
+    }
+}

@@ -1,0 +1,112 @@
+//! The one error type of the crate. It knows no HTTP: the HTTP side chooses the status from [`Kind`].
+
+use std::fmt;
+
+/// Result with the crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: a public half for the caller and a private half for the log.
+///
+/// The public half is [`Kind`], and `Display` shows it alone. The private half has no `Display`: only the
+/// place that logs or prints to the operator asks for it, by [`Error::private`].
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    private: Option<String>,
+}
+
+/// The kinds of failure, with all that a caller may be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The input breaks a rule, or the state forbids the change. Each cause names the field and the remedy.
+    Invalid {
+        /// The field or object that was refused.
+        subject: &'static str,
+        /// One sentence for each broken rule.
+        causes: Vec<String>,
+    },
+    /// No such thing in the caller's org. Another org's things answer the same.
+    NotFound {
+        /// The type of the thing, as Okta names it in its messages.
+        resource: &'static str,
+        /// The id that was asked for.
+        id: String,
+    },
+    /// The caller sent no credentials.
+    NoCredentials,
+    /// The credentials are unknown, expired or revoked.
+    BadCredentials,
+    /// The credentials are good but lack the permission.
+    NotPermitted,
+    /// The operator must mend something (settings, files, master key, database). One sentence that says what.
+    Setup(String),
+    /// A fault of ours. The caller learns nothing more.
+    Internal,
+}
+
+impl Error {
+    /// An error with nothing for the log beyond its public half.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, private: None }
+    }
+
+    /// Input refused for one reason: `subject` is the field, `problem` says what is wrong and what to do.
+    #[must_use]
+    pub fn invalid(subject: &'static str, problem: impl fmt::Display) -> Self {
+        Self::new(Kind::Invalid { subject, causes: vec![format!("{subject}: {problem}")] })
+    }
+
+    /// Nothing of the type `resource` has this id in the caller's org.
+    #[must_use]
+    pub fn not_found(resource: &'static str, id: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound { resource, id: id.into() })
+    }
+
+    /// The operator must mend something; `sentence` says what.
+    #[must_use]
+    pub fn setup(sentence: impl Into<String>) -> Self {
+        Self::new(Kind::Setup(sentence.into()))
+    }
+
+    /// A fault of ours while doing `what`. `cause` goes to the log and must hold no secret.
+    #[must_use]
+    pub fn internal(what: &str, cause: impl fmt::Display) -> Self {
+        Self { kind: Kind::Internal, private: Some(format!("{what}: {cause}")) }
+    }
+
+    /// Says for the log where the error came up. Kinds that are the caller's own doing need no such note.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        self.private = self.private.map(|cause| format!("{place}: {cause}"));
+        self
+    }
+
+    /// What may be told to the caller.
+    #[must_use]
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What belongs in the log only, or on the terminal of the operator who typed the command.
+    #[must_use]
+    pub fn private(&self) -> Option<&str> {
+        self.private.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Invalid { causes, .. } => f.write_str(&causes.join("; ")),
+            Kind::NotFound { resource, id } => write!(f, "no {resource} with the id {id:?}"),
+            Kind::NoCredentials => f.write_str("no credentials"),
+            Kind::BadCredentials => f.write_str("unknown, expired or revoked credentials"),
+            Kind::NotPermitted => f.write_str("the credentials lack the permission"),
+            Kind::Setup(sentence) => f.write_str(sentence),
+            Kind::Internal => f.write_str("internal error"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,97 @@
+//! Failures get their status here, in one match.
+
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+
+use crate::error::{Error, Kind};
+
+/// Why a request failed: a service's error, or something about HTTP itself.
+#[derive(Debug)]
+pub enum Failure {
+    /// A service refused or failed.
+    Service(Error),
+    /// An OAuth access token, which nothing here issues.
+    InvalidBearer,
+    /// No route has this path.
+    UnknownPath,
+    /// The path's routes have other methods: the value of `Allow` (RFC 9110 §15.5.6).
+    WrongMethod(String),
+    /// The request's media type is not JSON.
+    WrongContentType,
+    /// The caller accepts no JSON.
+    NotAcceptable,
+    /// The body is not well-formed JSON of the expected shape.
+    Malformed,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// A body is needed and none was announced.
+    LengthRequired,
+    /// The framework refused the request with this status before a handler saw it.
+    Framework(StatusCode),
+}
+
+impl Failure {
+    /// The status, whichever API the answer is for.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Service(error) => match error.kind() {
+                Kind::Invalid { .. } => StatusCode::BAD_REQUEST,
+                Kind::NotFound { .. } => StatusCode::NOT_FOUND,
+                Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
+                Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+                Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::InvalidBearer => StatusCode::UNAUTHORIZED,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WrongContentType | Self::NotAcceptable | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            Self::Framework(status) => *status,
+        }
+    }
+
+    /// What belongs in the log only.
+    #[must_use]
+    pub fn private(&self) -> Option<&str> {
+        match self {
+            Self::Service(error) => error.private(),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(error) => error.fmt(f),
+            other => fmt::Debug::fmt(other, f),
+        }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    /// Without a body: `observe` renders that, in the shape of the API that was called.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        HttpResponse::new(self.status())
+    }
+}
+
+/// The handler of paths that no route has.
+pub async fn unknown_path() -> Result<HttpResponse, Failure> {
+    Err(Failure::UnknownPath)
+}

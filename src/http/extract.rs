@@ -1,0 +1,153 @@
+//! What handlers take: a caller who has the right, and a body that is checked before it is read.
+
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::{LocalBoxFuture, Ready, ready};
+use serde::de::DeserializeOwned;
+
+use super::error::Failure;
+use crate::app::App;
+use crate::domain::permission::Permission;
+use crate::domain::token::ApiToken;
+use crate::error::{Error, Kind};
+use crate::service::Caller;
+
+/// The one media type of requests and answers.
+pub const JSON: &str = "application/json";
+
+/// Most bytes a request body may have.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// A permission as a type, so that a handler's signature says what it takes to call it.
+pub trait Requirement: 'static {
+    /// The permission.
+    const PERMISSION: Permission;
+}
+
+/// [`Permission::InlineHooksRead`].
+pub struct InlineHooksRead;
+
+impl Requirement for InlineHooksRead {
+    const PERMISSION: Permission = Permission::InlineHooksRead;
+}
+
+/// [`Permission::InlineHooksManage`].
+pub struct InlineHooksManage;
+
+impl Requirement for InlineHooksManage {
+    const PERMISSION: Permission = Permission::InlineHooksManage;
+}
+
+/// A caller whose token is live and has the permission `P`. There is no other way to get one.
+pub struct Authed<P> {
+    /// Who calls.
+    pub caller: Caller,
+    permission: PhantomData<P>,
+}
+
+impl<P: Requirement> FromRequest for Authed<P> {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = authenticate(&request).await?;
+            request.extensions_mut().insert(caller.clone());
+            if !caller.grant.allows(P::PERMISSION) {
+                return Err(Error::new(Kind::NotPermitted).into());
+            }
+            Ok(Self { caller, permission: PhantomData })
+        })
+    }
+}
+
+async fn authenticate(request: &HttpRequest) -> Result<Caller, Failure> {
+    let app: &web::Data<App> =
+        request.app_data().ok_or_else(|| Error::internal("authenticating", "there is no App"))?;
+    let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
+    let text = header.to_str().unwrap_or_default();
+    let token = ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
+        // OAuth access tokens are not issued here; RFC 6750 §3.1 says how to tell a client so.
+        Some(_) => Failure::InvalidBearer,
+        None => Error::new(Kind::BadCredentials).into(),
+    })?;
+    Ok(app.tokens.authenticate(&token).await?)
+}
+
+/// The token of `SSWS <token>`. The blank may be missing: Okta's Python SDK leaves it out (contract §0.1).
+fn ssws_token(header: &str) -> Option<ApiToken> {
+    ApiToken::parse(scheme(header, "SSWS")?.trim())
+}
+
+/// What follows the scheme, whose case does not count (RFC 9110 §11.1).
+fn scheme<'a>(header: &'a str, name: &str) -> Option<&'a str> {
+    let (start, rest) = header.split_at_checked(name.len())?;
+    start.eq_ignore_ascii_case(name).then_some(rest)
+}
+
+/// A request body that is still on its way. It is read only when a handler asks, after authentication.
+pub struct Body {
+    request: HttpRequest,
+    payload: web::Payload,
+}
+
+impl FromRequest for Body {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = web::Payload::from_request(request, payload).into_inner();
+        ready(match payload {
+            Ok(payload) => Ok(Self { request: request.clone(), payload }),
+            Err(error) => Err(Error::internal("reading a body", error).into()),
+        })
+    }
+}
+
+impl Body {
+    /// Reads the body as JSON: announced, of the right media type, at most [`BODY_LIMIT`] bytes, well-formed.
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Failure> {
+        let headers = self.request.headers();
+        if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
+            return Err(Failure::LengthRequired);
+        }
+        if !self.request.content_type().eq_ignore_ascii_case(JSON) {
+            return Err(Failure::WrongContentType);
+        }
+        let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
+            return Err(Failure::BodyTooLarge);
+        }
+        let read = self.payload.to_bytes_limited(BODY_LIMIT).await;
+        let bytes = read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)?;
+        serde_json::from_slice(&bytes).map_err(|_| Failure::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_with_and_without_the_blank_and_in_any_case_of_the_scheme() {
+        let token = format!("00{}", "aB3_-".repeat(8));
+        for header in ["SSWS TOKEN", "SSWSTOKEN", "ssws TOKEN", "Ssws   TOKEN  "] {
+            let read = ssws_token(&header.replace("TOKEN", &token));
+            assert_eq!(read.map(|token| token.reveal().to_owned()), Some(token.clone()), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_holds_no_token_is_none() {
+        let token = format!("00{}", "a".repeat(40));
+        let shapes =
+            ["", "SSWS", "SSWS ", "TOKEN", "Bearer TOKEN", "SSWS: TOKEN", "SSWS TOKENx", "SSW\u{e9}TOKEN"];
+        for header in shapes {
+            assert!(ssws_token(&header.replace("TOKEN", &token)).is_none(), "{header}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The HTTP side: translates requests into calls of services, and results into answers.
+
+pub mod error;
+pub mod extract;
+pub mod observe;
+pub mod okta;
+pub mod routes;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpServer, web};
+
+use crate::app::App;
+use crate::error::{Error, Result};
+
+/// How long a stopping server waits for requests under way, in seconds.
+const DRAIN_SECONDS: u64 = 10;
+
+/// A server on `listener`, which ends on SIGINT or SIGTERM when `signals` is set. It runs when awaited.
+pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Server> {
+    let app = web::Data::from(app);
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(app.clone())
+            .wrap(from_fn(observe::observe))
+            .configure(routes::configure)
+            .default_service(web::to(error::unknown_path))
+    });
+    let server = server.shutdown_timeout(DRAIN_SECONDS);
+    let server = if signals { server } else { server.disable_signals() };
+    let bound = server.listen(listener).map_err(|error| Error::internal("starting the server", error))?;
+    Ok(bound.run())
+}

@@ -1,0 +1,147 @@
+//! Around every request: a request id, the answer's common headers, the body of a failure, one log line.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpResponse, web};
+use futures_util::FutureExt;
+
+use super::error::Failure;
+use super::extract::JSON;
+use super::okta;
+use crate::app::App;
+use crate::domain::ids;
+use crate::error::Error;
+use crate::service::Caller;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
+
+/// What every answer carries (contract §1, recorded).
+const COMMON: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store")),
+    (header::PRAGMA, HeaderValue::from_static("no-cache")),
+    (header::EXPIRES, HeaderValue::from_static("0")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// The middleware; see the module.
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let exchange = Exchange::begin(&request)?;
+    // A handler that panics must not take down the connection with the other requests on it.
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(response) => Ok(exchange.end(response?.map_into_boxed_body())),
+        Err(_) => Err(exchange.fault()),
+    }
+}
+
+/// One request and its answer.
+struct Exchange {
+    app: web::Data<App>,
+    request_id: String,
+    method: Method,
+    path: String,
+    started: Instant,
+}
+
+impl Exchange {
+    fn begin(request: &ServiceRequest) -> Result<Self, Failure> {
+        let app: &web::Data<App> =
+            request.app_data().ok_or_else(|| Error::internal("observing a request", "there is no App"))?;
+        Ok(Self {
+            request_id: ids::request_id(&*app.entropy)?,
+            app: app.clone(),
+            method: request.method().clone(),
+            path: request.path().to_owned(),
+            started: Instant::now(),
+        })
+    }
+
+    fn end(self, mut response: ServiceResponse) -> ServiceResponse {
+        let status = response.status();
+        let framework = Failure::Framework(status);
+        let failure = response.response().error().and_then(actix_web::Error::as_error::<Failure>);
+        let failure = failure.or_else(|| is_failure(status).then_some(&framework));
+        let caller = response.request().extensions().get::<Caller>().cloned();
+        if let Some(failure) = failure {
+            let answer = self.answer(failure, caller.as_ref());
+            response = response.into_response(answer);
+        } else {
+            self.log(status, caller.as_ref(), None);
+            self.put_headers(status, response.headers_mut());
+        }
+        response
+    }
+
+    /// The answer to a request whose handler panicked. The request itself went down with the handler.
+    fn fault(&self) -> actix_web::Error {
+        let failure = Error::internal("handler", "it panicked; standard error has the message").into();
+        InternalError::from_response("panic", self.answer(&failure, None)).into()
+    }
+
+    /// Renders and logs a failure, the one place that does either.
+    fn answer(&self, failure: &Failure, caller: Option<&Caller>) -> HttpResponse {
+        let status = failure.status();
+        let error_id = ids::error_id(&*self.app.entropy).unwrap_or_default();
+        self.log(status, caller, Some((failure, &error_id)));
+        let mut answer = HttpResponse::build(status);
+        if let Failure::WrongMethod(allow) = failure {
+            answer.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if let Failure::InvalidBearer = failure {
+            answer.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
+        }
+        let mut answer = answer.content_type(JSON).body(okta::error::body(failure, &error_id));
+        self.put_headers(status, answer.headers_mut());
+        answer
+    }
+
+    fn put_headers(&self, status: StatusCode, headers: &mut HeaderMap) {
+        for (name, value) in COMMON {
+            headers.insert(name, value);
+        }
+        // Okta's 405 has none (contract §0.10, recorded).
+        if status != StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(value) = HeaderValue::from_str(&self.request_id)
+        {
+            headers.insert(REQUEST_ID, value);
+        }
+    }
+
+    /// One line a request. Never bodies, tokens or the query; `Debug` keeps control characters out.
+    fn log(&self, status: StatusCode, caller: Option<&Caller>, failure: Option<(&Failure, &str)>) {
+        let Self { request_id, method, path, started, .. } = self;
+        let micros = started.elapsed().as_micros();
+        let org = caller.map(|caller| caller.org.as_str());
+        let token = caller.map(|caller| caller.token.as_str());
+        let status = status.as_u16();
+        match failure {
+            None => tracing::info!(request_id, %method, ?path, status, micros, org, token, "answered"),
+            Some((failure, error_id)) => {
+                let (reason, cause) = (failure.to_string(), failure.private());
+                if status < 500 {
+                    tracing::info!(
+                        request_id, error_id, %method, ?path, status, micros, org, token, ?reason, "refused"
+                    );
+                } else {
+                    tracing::error!(
+                        request_id, error_id, %method, ?path, status, micros, org, token, ?cause, "failed"
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}

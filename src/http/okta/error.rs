@@ -1,0 +1,82 @@
+//! Okta's error envelope (contract §2, §3).
+
+use serde::Serialize;
+
+use crate::error::Kind;
+use crate::http::error::Failure;
+use crate::http::extract::BODY_LIMIT;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the members are Okta's")]
+struct Envelope<'a> {
+    error_code: &'static str,
+    error_summary: String,
+    error_link: &'static str,
+    error_id: &'a str,
+    error_causes: Vec<Cause>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cause {
+    error_summary: String,
+}
+
+/// The body of a failure.
+#[must_use]
+pub fn body(failure: &Failure, error_id: &str) -> String {
+    let (error_code, error_summary, causes) = texts(failure);
+    let error_causes = causes.into_iter().map(|error_summary| Cause { error_summary }).collect();
+    let envelope = Envelope { error_code, error_summary, error_link: error_code, error_id, error_causes };
+    serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+/// Code, summary and causes. Codes are stable for clients, texts are not.
+fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
+    let plain = |code, summary: &str| (code, summary.to_owned(), Vec::new());
+    match failure {
+        Failure::Service(error) => match error.kind() {
+            Kind::Invalid { subject, causes } => {
+                ("E0000001", format!("Api validation failed: {subject}"), causes.clone())
+            }
+            Kind::NotFound { resource, id } => {
+                plain("E0000007", &format!("Not found: Resource not found: {id} ({resource})"))
+            }
+            Kind::NoCredentials => plain("E0000005", "Invalid session"),
+            Kind::BadCredentials => plain("E0000011", "Invalid token provided"),
+            Kind::NotPermitted => {
+                plain("E0000006", "You do not have permission to perform the requested action")
+            }
+            Kind::Setup(_) | Kind::Internal => plain("E0000009", "Internal Server Error"),
+        },
+        Failure::InvalidBearer => plain("E0000011", "Invalid token provided"),
+        Failure::UnknownPath => plain("E0000008", "The requested path was not found"),
+        Failure::WrongMethod(_) => {
+            plain("E0000022", "The endpoint does not support the provided HTTP method")
+        }
+        Failure::WrongContentType => plain(
+            "E0000021",
+            "Bad request.  Accept and/or Content-Type headers likely do not match supported values.",
+        ),
+        Failure::NotAcceptable => plain(
+            "E0000019",
+            "Bad request. Accept and/or Content-Type headers likely do not match supported values.",
+        ),
+        Failure::Malformed => plain("E0000003", MALFORMED),
+        Failure::BodyTooLarge => (
+            "E0000003",
+            MALFORMED.to_owned(),
+            vec![format!("body: The body must not be larger than {BODY_LIMIT} bytes")],
+        ),
+        Failure::LengthRequired => (
+            "E0000003",
+            MALFORMED.to_owned(),
+            vec!["body: Send a JSON body with a Content-Length".to_owned()],
+        ),
+        Failure::Framework(status) if status.is_client_error() => plain("E0000003", MALFORMED),
+        Failure::Framework(_) => plain("E0000009", "Internal Server Error"),
+    }
+}
+
+const MALFORMED: &str = "The request body was not well-formed.";

@@ -1,0 +1,88 @@
+//! `/api/v1/hook-keys` (contract §4).
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::wire::{HookKeyBody, HookKeyRequest, PublicJwk};
+use crate::app::App;
+use crate::domain::hook_key::RESOURCE;
+use crate::domain::ids::{HookKeyId, KeyId};
+use crate::error::Error;
+use crate::http::error::Failure;
+use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead};
+
+type Answer = Result<HttpResponse, Failure>;
+
+/// `GET /`: all keys in creation order, without their public halves.
+pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>) -> Answer {
+    let keys = app.hook_keys.list(&authed.caller.org).await?;
+    Ok(json(&keys.iter().map(|key| HookKeyBody::new(key, false)).collect::<Vec<_>>()))
+}
+
+/// `POST /`: makes a key pair. Answers 200, not 201, as Okta does.
+pub async fn create(authed: Authed<InlineHooksManage>, app: web::Data<App>, body: Body) -> Answer {
+    let name = body.json::<HookKeyRequest>().await?.name()?;
+    let key = app.hook_keys.create(&authed.caller.org, name).await?;
+    Ok(json(&HookKeyBody::new(&key, true)))
+}
+
+/// `GET /{id}`: the key, with its public half when the query says `expand=publickey`. A keyId in place of
+/// the id answers the public half alone, as the published guide has it.
+pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+    let segment = parameter(&request, "id");
+    if let Some(key_id) = KeyId::parse(segment) {
+        let key = app.hook_keys.find_by_key_id(&authed.caller.org, key_id).await?;
+        return Ok(json(&PublicJwk::new(&key)));
+    }
+    let key = app.hook_keys.find(&authed.caller.org, hook_key_id(segment)?).await?;
+    Ok(json(&HookKeyBody::new(&key, expands_public_key(&request))))
+}
+
+/// `GET /public/{keyId}`: the public half alone.
+pub async fn get_public(
+    authed: Authed<InlineHooksRead>,
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Answer {
+    let segment = parameter(&request, "keyId");
+    let key_id = KeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))?;
+    let key = app.hook_keys.find_by_key_id(&authed.caller.org, key_id).await?;
+    Ok(json(&PublicJwk::new(&key)))
+}
+
+/// `PUT /{id}`: renames the key.
+pub async fn replace(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let name = body.json::<HookKeyRequest>().await?.name()?;
+    let key = app.hook_keys.rename(&authed.caller.org, hook_key_id(parameter(&request, "id"))?, name).await?;
+    Ok(json(&HookKeyBody::new(&key, true)))
+}
+
+/// `DELETE /{id}`: deletes a key that no hook uses.
+pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
+    app.hook_keys.delete(&authed.caller.org, hook_key_id(parameter(&request, "id"))?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn json(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// An id of another form is the id of nothing.
+fn hook_key_id(segment: &str) -> Result<HookKeyId, Error> {
+    HookKeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))
+}
+
+/// Whether the query asks for the public half. Other parameters and values are ignored.
+fn expands_public_key(request: &HttpRequest) -> bool {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
+    pairs.is_ok_and(|pairs| pairs.iter().any(|(name, value)| name == "expand" && value == "publickey"))
+}

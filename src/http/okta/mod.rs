@@ -1,0 +1,54 @@
+//! Okta's API under `/api/v1`.
+
+pub mod error;
+pub mod hook_keys;
+pub mod wire;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::ACCEPT;
+use actix_web::middleware::Next;
+
+use super::error::Failure;
+
+/// Where Okta's paths begin.
+pub const PREFIX: &str = "/api/v1/";
+
+/// The middleware of every path under [`PREFIX`]: refuses a caller who accepts no JSON.
+pub async fn negotiate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let accept = request.headers().get(ACCEPT).map(|value| value.to_str().unwrap_or_default());
+    if accept.is_some_and(|accept| !accepts_json(accept)) {
+        return Ok(request.error_response(Failure::NotAcceptable));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+/// Whether a media range of the header covers JSON (RFC 9110 §12.5.1). Weights are not looked at: there is
+/// one form of answer.
+fn accepts_json(accept: &str) -> bool {
+    let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let covers = |range: &str| {
+        ["*/*", "application/*", super::extract::JSON].iter().any(|known| known.eq_ignore_ascii_case(range))
+    };
+    accept.trim().is_empty() || ranges.into_iter().any(covers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepts_json;
+
+    #[test]
+    fn json_is_accepted_by_name_by_range_and_by_silence() {
+        for accept in
+            ["", "*/*", "application/json", "text/html, application/*;q=0.8", "Application/JSON; q=1"]
+        {
+            assert!(accepts_json(accept), "{accept}");
+        }
+        for accept in ["text/html", "application/xml, text/plain;q=0.5", "application/jsonp", "json"] {
+            assert!(!accepts_json(accept), "{accept}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The route table: every operation with its method, path, handler and permission, on one page.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web};
+
+use super::error::Failure;
+use super::extract::{Authed, Requirement};
+use super::okta;
+use crate::domain::permission::Permission;
+
+/// The contract, served as it is.
+const OPENAPI: &str = include_str!("../../openapi.yaml");
+
+/// Every operation of the service.
+#[must_use]
+#[rustfmt::skip]
+pub fn table() -> Vec<Endpoint> {
+    use okta::hook_keys;
+    vec![
+        guarded(Method::GET,    "/api/v1/hook-keys",                hook_keys::list),
+        guarded(Method::POST,   "/api/v1/hook-keys",                hook_keys::create),
+        guarded(Method::GET,    "/api/v1/hook-keys/{id}",           hook_keys::get),
+        guarded(Method::PUT,    "/api/v1/hook-keys/{id}",           hook_keys::replace),
+        guarded(Method::DELETE, "/api/v1/hook-keys/{id}",           hook_keys::delete),
+        guarded(Method::GET,    "/api/v1/hook-keys/public/{keyId}", hook_keys::get_public),
+        open(   Method::GET,    "/openapi.yaml",                    openapi),
+    ]
+}
+
+/// One operation.
+pub struct Endpoint {
+    /// Its method. Where it is GET, HEAD is served too, without a body.
+    pub method: Method,
+    /// Its path, with parameters in braces.
+    pub path: &'static str,
+    /// What the caller's token must allow; `None` when no token is needed.
+    pub permission: Option<Permission>,
+    route: Box<dyn Fn() -> Route>,
+}
+
+/// The arguments of a handler that begin with [`Authed`]. Only such a handler can be [`guarded`], so the
+/// table cannot name another permission than the handler checks, nor forget one.
+pub trait Guarded {
+    /// The permission of the first argument.
+    const PERMISSION: Permission;
+}
+
+impl<P: Requirement> Guarded for (Authed<P>,) {
+    const PERMISSION: Permission = P::PERMISSION;
+}
+
+impl<P: Requirement, A> Guarded for (Authed<P>, A) {
+    const PERMISSION: Permission = P::PERMISSION;
+}
+
+impl<P: Requirement, A, B> Guarded for (Authed<P>, A, B) {
+    const PERMISSION: Permission = P::PERMISSION;
+}
+
+impl<P: Requirement, A, B, C> Guarded for (Authed<P>, A, B, C) {
+    const PERMISSION: Permission = P::PERMISSION;
+}
+
+fn guarded<F, Args>(method: Method, path: &'static str, handler: F) -> Endpoint
+where
+    F: Handler<Args>,
+    Args: FromRequest + Guarded + 'static,
+    F::Output: Responder + 'static,
+{
+    Endpoint { permission: Some(Args::PERMISSION), ..open(method, path, handler) }
+}
+
+fn open<F, Args>(method: Method, path: &'static str, handler: F) -> Endpoint
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let on = method.clone();
+    let route = move || {
+        let route = match on {
+            Method::GET => Route::new().guard(guard::Any(guard::Get()).or(guard::Head())),
+            _ => Route::new().method(on.clone()),
+        };
+        route.to(handler.clone())
+    };
+    Endpoint { method, path, permission: None, route: Box::new(route) }
+}
+
+/// Registers the table with the server. A known path with another method answers 405.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut by_path = BTreeMap::<&str, Vec<Endpoint>>::new();
+    for endpoint in table() {
+        by_path.entry(endpoint.path).or_default().push(endpoint);
+    }
+    for (path, endpoints) in by_path {
+        let allow = allowed(&endpoints);
+        let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
+        let resource = web::resource(path).default_service(web::to(wrong_method));
+        let resource =
+            endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
+        if path.starts_with(okta::PREFIX) {
+            config.service(resource.wrap(from_fn(okta::negotiate)));
+        } else {
+            config.service(resource);
+        }
+    }
+}
+
+fn allowed(endpoints: &[Endpoint]) -> String {
+    let methods = endpoints.iter().flat_map(|endpoint| match endpoint.method {
+        Method::GET => vec!["GET", "HEAD"],
+        ref other => vec![other.as_str()],
+    });
+    methods.collect::<Vec<_>>().join(", ")
+}
+
+async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/yaml").body(OPENAPI)
+}

@@ -1,0 +1,3 @@
+//! JSON Object Signing and Encryption: the encodings of keys.
+
+pub mod jwk;

@@ -1,0 +1,5 @@
+//! The `hook-keys` command.
+
+fn main() -> std::process::ExitCode {
+    hook_keys::cli::run()
+}

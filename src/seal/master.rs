@@ -1,0 +1,85 @@
+//! The master key: the one secret that lives outside the database.
+
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::crypto::aead::SECRET_LEN;
+use crate::domain::Entropy;
+use crate::error::{Error, Result};
+
+/// More than any well-formed file holds; a larger one is some other file.
+const FILE_LIMIT: usize = 256;
+
+/// 32 random bytes that wrap the keyring.
+pub struct MasterKey(Zeroizing<[u8; SECRET_LEN]>);
+
+impl MasterKey {
+    /// Draws a new master key.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self> {
+        let mut bytes = Zeroizing::new([0; SECRET_LEN]);
+        entropy.fill(&mut *bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads the text form, base64 of 32 bytes, as `openssl rand -base64 32` prints it. `source` names the
+    /// place for the error, which never repeats the text.
+    pub fn parse(text: &str, source: &str) -> Result<Self> {
+        let decoded = STANDARD.decode(text.trim()).map(Zeroizing::new).ok();
+        let bytes = decoded.and_then(|bytes| <[u8; SECRET_LEN]>::try_from(bytes.as_slice()).ok());
+        bytes.map(|bytes| Self(Zeroizing::new(bytes))).ok_or_else(|| {
+            Error::setup(format!(
+                "{source} does not hold a master key: it must be the base64 form of exactly 32 bytes, \
+                 as `openssl rand -base64 32` prints it"
+            ))
+        })
+    }
+
+    /// Reads a master key file that nobody but its owner may read.
+    pub fn read_file(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let unreadable = |error: std::io::Error| {
+            Error::setup(format!("the master key file {shown} cannot be read: {error}"))
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(Error::setup(format!(
+                "the master key file {shown} has mode {mode:04o}, so others than its owner may read it: \
+                 run `chmod 600 {shown}`"
+            )));
+        }
+        let own = rustix::process::geteuid().as_raw();
+        if metadata.uid() != own && own != 0 {
+            return Err(Error::setup(format!(
+                "the master key file {shown} belongs to another user (uid {}): run `chown {own} {shown}`",
+                metadata.uid()
+            )));
+        }
+        let mut text = Zeroizing::new(String::with_capacity(FILE_LIMIT));
+        file.take(FILE_LIMIT as u64).read_to_string(&mut text).map_err(unreadable)?;
+        Self::parse(&text, &format!("the master key file {shown}"))
+    }
+
+    /// The text form, for the file.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(*self.0))
+    }
+
+    pub(super) fn secret(&self) -> &[u8; SECRET_LEN] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}

@@ -1,0 +1,179 @@
+//! Hook keys: create, find, list, rename, delete.
+
+use std::sync::Arc;
+
+use super::tasks::Tasks;
+use crate::crypto::KeyPool;
+use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::hook_key::{HookKey, HookKeyName, RESOURCE};
+use crate::domain::ids::{HookKeyId, KeyId, OrgId};
+use crate::domain::{Clock, Entropy};
+use crate::error::{Error, Result};
+use crate::jose::jwk;
+use crate::seal::{Keyring, Place};
+use crate::store::{self, Conn, Db};
+
+/// The use cases of hook keys. Cheap to clone.
+#[derive(Clone)]
+pub struct HookKeys {
+    /// The database.
+    pub db: Db,
+    /// Where new key pairs come from.
+    pub pool: Arc<KeyPool>,
+    /// What private halves are sealed with.
+    pub keyring: Arc<Keyring>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and sealing.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where writes run.
+    pub tasks: Tasks,
+    /// Most keys of an org that has no limit of its own.
+    pub default_limit: u32,
+}
+
+impl HookKeys {
+    /// Makes a key pair, seals its private half and stores both.
+    ///
+    /// Refused when the org has as many keys as it may, or when another of its keys has the name.
+    pub async fn create(&self, org: &OrgId, name: HookKeyName) -> Result<HookKey> {
+        let (this, org) = (self.clone(), org.clone());
+        self.tasks
+            .run(async move {
+                let pair = this.pool.take().await?;
+                let outcome = this.store_new(org, name, &pair).await;
+                if outcome.is_err() {
+                    this.pool.put_back(pair);
+                }
+                outcome
+            })
+            .await
+    }
+
+    async fn store_new(&self, org: OrgId, name: HookKeyName, pair: &RsaKeyPair) -> Result<HookKey> {
+        let now = self.clock.now();
+        let key = HookKey {
+            id: HookKeyId::generate(&*self.entropy)?,
+            key_id: KeyId::generate(&*self.entropy)?,
+            name: name.as_str().to_owned(),
+            modulus: jwk::rsa_n(pair.modulus()),
+            created: now,
+            last_updated: now,
+            is_used: false,
+        };
+        let sealed =
+            self.keyring.seal(&private_key_place(&org, key.id.as_str()), pair.pkcs8(), &*self.entropy)?;
+        let default_limit = self.default_limit;
+        self.db
+            .write("create_hook_key", move |conn| {
+                refuse_over_limit(conn, &org, default_limit)?;
+                refuse_taken_name(conn, &org, &name, None)?;
+                store::hook_keys::insert(conn, &org, &key, &sealed)?;
+                Ok(key.clone())
+            })
+            .await
+    }
+
+    /// The key of this id.
+    pub async fn find(&self, org: &OrgId, id: HookKeyId) -> Result<HookKey> {
+        let org = org.clone();
+        self.db
+            .read(move |conn| store::hook_keys::find(conn, &org, &id)?.ok_or_else(|| missing(id.as_str())))
+            .await
+    }
+
+    /// The key whose public half has this alias.
+    pub async fn find_by_key_id(&self, org: &OrgId, key_id: KeyId) -> Result<HookKey> {
+        let org = org.clone();
+        let find = move |conn: &mut Conn| {
+            store::hook_keys::find_by_key_id(conn, &org, key_id)?.ok_or_else(|| missing(key_id.to_string()))
+        };
+        self.db.read(find).await
+    }
+
+    /// All keys of the org in creation order.
+    pub async fn list(&self, org: &OrgId) -> Result<Vec<HookKey>> {
+        let org = org.clone();
+        self.db.read(move |conn| store::hook_keys::list(conn, &org)).await
+    }
+
+    /// Gives a key another name, the only thing about it that can change. Its own present name is allowed.
+    pub async fn rename(&self, org: &OrgId, id: HookKeyId, name: HookKeyName) -> Result<HookKey> {
+        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let rename = move |conn: &mut Conn| {
+            let key = store::hook_keys::find(conn, &org, &id)?.ok_or_else(|| missing(id.as_str()))?;
+            refuse_taken_name(conn, &org, &name, Some(&id))?;
+            store::hook_keys::rename(conn, &org, &id, &name, now)?;
+            Ok(HookKey { name: name.as_str().to_owned(), last_updated: now, ..key })
+        };
+        self.tasks.run(async move { this.db.write("rename_hook_key", rename).await }).await
+    }
+
+    /// Deletes a key that no inline hook names. There is no way back.
+    pub async fn delete(&self, org: &OrgId, id: HookKeyId) -> Result<()> {
+        let (this, org) = (self.clone(), org.clone());
+        let delete = move |conn: &mut Conn| {
+            refuse_used(conn, &org, &id)?;
+            let deleted = store::hook_keys::delete(conn, &org, &id)?;
+            if deleted { Ok(()) } else { Err(missing(id.as_str())) }
+        };
+        self.tasks.run(async move { this.db.write("delete_hook_key", delete).await }).await
+    }
+}
+
+/// Where the private half of a key is sealed to.
+pub(super) fn private_key_place<'a>(org: &'a OrgId, id: &'a str) -> Place<'a> {
+    let (table, column) = store::hook_keys::PRIVATE_KEY;
+    Place { table, column, row: id, org: org.as_str() }
+}
+
+fn missing(id: impl Into<String>) -> Error {
+    Error::not_found(RESOURCE, id)
+}
+
+fn refuse_over_limit(conn: &mut Conn, org: &OrgId, default_limit: u32) -> Result<()> {
+    // An org that was deleted since the caller authenticated took the caller's token with it.
+    let org = store::orgs::find(conn, org)?.ok_or_else(|| Error::new(crate::error::Kind::BadCredentials))?;
+    let limit = org.hook_key_limit.unwrap_or(default_limit);
+    if store::hook_keys::count(conn, &org.id)? < u64::from(limit) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "hookKey",
+        format_args!(
+            "Cannot create hook key. Maximum number of hook keys ({limit}) has been reached. \
+             Delete an unused key, or ask the operator to raise the limit."
+        ),
+    ))
+}
+
+fn refuse_taken_name(
+    conn: &mut Conn,
+    org: &OrgId,
+    name: &HookKeyName,
+    own: Option<&HookKeyId>,
+) -> Result<()> {
+    match store::hook_keys::id_of_name(conn, org, name)? {
+        Some(holder) if own.is_none_or(|own| own.as_str() != holder) => Err(Error::invalid(
+            "name",
+            "An object with this field already exists in the current organization",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_used(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<()> {
+    let holders = store::inline_hooks::holding(conn, org, id)?;
+    if holders.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = holders.iter().map(|(id, name)| format!("\"{name}\" ({id})")).collect();
+    Err(Error::invalid(
+        "hookKey",
+        format_args!(
+            "Cannot delete a hook key that is in use. Used by inline hook {}. \
+             Point the hook at another key or delete it first.",
+            named.join(", ")
+        ),
+    ))
+}

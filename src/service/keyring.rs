@@ -1,0 +1,146 @@
+//! The keyring's life: made at the first start, opened at every start, inspected by operators.
+
+use std::sync::Arc;
+
+use super::hook_keys::private_key_place;
+use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::ids::OrgId;
+use crate::domain::{Clock, Entropy, Timestamp};
+use crate::error::{Error, Result};
+use crate::jose::jwk;
+use crate::seal::{Keyring, MasterKey, WrappedTerm, blob};
+use crate::store::keyring::Term;
+use crate::store::{self, Conn, Db};
+
+/// Rows that one step of [`Keys::verify`] holds in memory.
+const PAGE: i64 = 200;
+
+/// The use cases of the keyring.
+pub struct Keys {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for data keys.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// One term and what it seals.
+#[derive(Debug, Clone)]
+pub struct TermStatus {
+    /// Its number.
+    pub term: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How many values are sealed under it.
+    pub blobs: u64,
+    /// Whether new values are sealed under it.
+    pub current: bool,
+}
+
+/// What [`Keys::status`] finds.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The terms, rising.
+    pub terms: Vec<TermStatus>,
+    /// Sealed values that name no term of the keyring, or are damaged in their first bytes.
+    pub orphans: u64,
+}
+
+/// What [`Keys::verify`] finds.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// How many private halves open and match their public halves.
+    pub sound: u64,
+    /// The others: the key's id, and what is wrong.
+    pub broken: Vec<(String, String)>,
+}
+
+impl Keys {
+    /// Opens the keyring with the master key. A database without one gets its first term, unless it holds
+    /// sealed values: then its keyring was lost, and a new one would hide that.
+    pub async fn open_or_create(&self, master: &MasterKey) -> Result<Keyring> {
+        if let Some(keyring) = self.open(master).await? {
+            return Ok(keyring);
+        }
+        let WrappedTerm { term, wrapped } = Keyring::new_term(master, 1, &*self.entropy)?;
+        let first = Term { term, wrapped, created: self.clock.now() };
+        let create = move |conn: &mut Conn| {
+            let terms = store::keyring::list(conn)?;
+            if !terms.is_empty() {
+                return Ok(terms);
+            }
+            if store::keyring::count_sealed(conn)? > 0 {
+                return Err(Error::setup(
+                    "the database holds sealed keys but its keyring is gone: restore a backup",
+                ));
+            }
+            store::keyring::insert(conn, &first)?;
+            Ok(vec![first.clone()])
+        };
+        unwrap(master, self.db.write("create_keyring", create).await?)
+    }
+
+    /// Opens the keyring with the master key; `None` when the database has none.
+    pub async fn open(&self, master: &MasterKey) -> Result<Option<Keyring>> {
+        let terms = self.db.read(store::keyring::list).await?;
+        if terms.is_empty() { Ok(None) } else { unwrap(master, terms).map(Some) }
+    }
+
+    /// The terms and how many values each seals.
+    pub async fn status(&self) -> Result<Status> {
+        self.db
+            .read(|conn| {
+                let terms = store::keyring::list(conn)?;
+                let last = terms.last().map(|term| term.term);
+                let mut orphans = store::keyring::count_sealed(conn)?;
+                let mut found = Vec::with_capacity(terms.len());
+                for Term { term, created, .. } in terms {
+                    let (from, until) = (blob::prefix(term), blob::prefix(term.saturating_add(1)));
+                    let blobs = store::keyring::count_sealed_between(conn, &from, &until)?;
+                    orphans = orphans.saturating_sub(blobs);
+                    found.push(TermStatus { term, created, blobs, current: Some(term) == last });
+                }
+                Ok(Status { terms: found, orphans })
+            })
+            .await
+    }
+
+    /// Opens every sealed private half and compares it with the public half beside it. Changes nothing.
+    pub async fn verify(&self, keyring: &Keyring) -> Result<Verdict> {
+        let mut verdict = Verdict::default();
+        let mut after = 0;
+        loop {
+            let page = self.db.read(move |conn| store::hook_keys::sealed_page(conn, after, PAGE)).await?;
+            let Some((last, _)) = page.last() else { return Ok(verdict) };
+            after = *last;
+            for (_, sealed) in page {
+                match check(keyring, &sealed) {
+                    Ok(()) => verdict.sound += 1,
+                    Err(error) => {
+                        let problem = error.private().unwrap_or_default().to_owned();
+                        verdict.broken.push((sealed.id, problem));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn unwrap(master: &MasterKey, terms: Vec<Term>) -> Result<Keyring> {
+    let wrapped: Vec<_> =
+        terms.into_iter().map(|Term { term, wrapped, .. }| WrappedTerm { term, wrapped }).collect();
+    Keyring::unwrap(master, &wrapped)
+}
+
+fn check(keyring: &Keyring, sealed: &store::hook_keys::Sealed) -> Result<()> {
+    let org = OrgId::parse(&sealed.org)
+        .ok_or_else(|| Error::internal("sealed value", "its row names an impossible org"))?;
+    let pkcs8 = keyring.open(&private_key_place(&org, &sealed.id), &sealed.private_key)?;
+    let pair = RsaKeyPair::from_pkcs8(pkcs8)?;
+    if jwk::rsa_n(pair.modulus()) == sealed.modulus {
+        Ok(())
+    } else {
+        Err(Error::internal("sealed value", "it opens, but its public half is not the one in its row"))
+    }
+}

@@ -1,0 +1,93 @@
+//! Orgs, which operators manage from the command line.
+
+use std::sync::Arc;
+
+use crate::domain::ids::OrgId;
+use crate::domain::org::{Org, OrgName};
+use crate::domain::{Clock, Entropy};
+use crate::error::{Error, Result};
+use crate::store::{self, Conn, Db};
+
+/// The use cases of orgs. Cheap to clone.
+#[derive(Clone)]
+pub struct Orgs {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Orgs {
+    /// Makes an org. Refused when the name is taken.
+    pub async fn create(&self, name: OrgName, hook_key_limit: Option<u32>) -> Result<Org> {
+        let org = Org {
+            id: OrgId::generate(&*self.entropy)?,
+            name: name.as_str().to_owned(),
+            hook_key_limit,
+            created: self.clock.now(),
+        };
+        self.db
+            .write("create_org", move |conn| {
+                if store::orgs::find_by_name(conn, &org.name)?.is_some() {
+                    return Err(Error::invalid("org", format_args!("{:?} exists already", org.name)));
+                }
+                store::orgs::insert(conn, &org)?;
+                Ok(org.clone())
+            })
+            .await
+    }
+
+    /// All orgs, by name.
+    pub async fn list(&self) -> Result<Vec<Org>> {
+        self.db.read(store::orgs::list).await
+    }
+
+    /// The org of this name.
+    pub async fn find(&self, name: OrgName) -> Result<Org> {
+        self.db.read(move |conn| by_name(conn, &name)).await
+    }
+
+    /// Sets the org's own limit of hook keys; `None` makes it follow the setting again. Keys beyond a
+    /// lowered limit stay.
+    pub async fn set_hook_key_limit(&self, name: OrgName, limit: Option<u32>) -> Result<Org> {
+        self.db
+            .write("set_hook_key_limit", move |conn| {
+                let org = by_name(conn, &name)?;
+                store::orgs::set_hook_key_limit(conn, &org.id, limit)?;
+                Ok(Org { hook_key_limit: limit, ..org })
+            })
+            .await
+    }
+
+    /// Deletes an org with its tokens. One that still has hook keys is refused, unless `with_keys`.
+    pub async fn delete(&self, name: OrgName, with_keys: bool) -> Result<()> {
+        self.db
+            .write("delete_org", move |conn| {
+                let org = by_name(conn, &name)?;
+                let keys = store::hook_keys::count(conn, &org.id)?;
+                if keys > 0 && !with_keys {
+                    return Err(Error::invalid(
+                        "org",
+                        format_args!(
+                            "{:?} still has {keys} hook key(s): delete them first, \
+                             or say --force to lose their private halves for good",
+                            org.name
+                        ),
+                    ));
+                }
+                store::orgs::delete(conn, &org.id)
+            })
+            .await
+    }
+}
+
+fn by_name(conn: &mut Conn, name: &OrgName) -> Result<Org> {
+    store::orgs::find_by_name(conn, name.as_str())?.ok_or_else(|| {
+        Error::invalid(
+            "org",
+            format_args!("there is no org {:?}: `hook-keys org list` shows all", name.as_str()),
+        )
+    })
+}

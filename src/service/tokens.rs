@@ -1,0 +1,139 @@
+//! API tokens: who may call, and what they may do.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::crypto::digest::sha256;
+use crate::domain::ids::{OrgId, TokenId};
+use crate::domain::permission::Grant;
+use crate::domain::token::{ApiToken, Expiry, Token, TokenName};
+use crate::domain::{Clock, Entropy, Timestamp};
+use crate::error::{Error, Kind, Result};
+use crate::store::{self, Db};
+
+/// A use is recorded when the one on record is older than this, so that a busy token costs one small write
+/// a minute and not one a request.
+const USE_RESOLUTION: TimeDelta = TimeDelta::minutes(1);
+
+/// The use cases of tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and tokens.
+    pub entropy: Arc<dyn Entropy>,
+    /// Uses that wait for [`Tokens::flush_uses`].
+    pub uses: Arc<Uses>,
+    /// The idle expiry of tokens made without an expiry of their own.
+    pub default_idle: Duration,
+}
+
+/// Who calls, as proven by a token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The org the caller acts in.
+    pub org: OrgId,
+    /// The token that proved it.
+    pub token: TokenId,
+    /// What the caller may do.
+    pub grant: Grant,
+}
+
+/// Uses of tokens that are not in the database yet.
+#[derive(Debug, Default)]
+pub struct Uses(Mutex<HashMap<TokenId, Timestamp>>);
+
+impl Uses {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenId, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tokens {
+    /// Makes a token and returns its secret, for the only time.
+    pub async fn create(
+        &self,
+        org: OrgId,
+        name: TokenName,
+        grant: Grant,
+        expires_in: Option<Duration>,
+    ) -> Result<(Token, ApiToken)> {
+        let secret = ApiToken::generate(&*self.entropy)?;
+        let now = self.clock.now();
+        let token = Token {
+            id: TokenId::generate(&*self.entropy)?,
+            org,
+            name: name.as_str().to_owned(),
+            grant,
+            expiry: expires_in.map_or(Expiry::Idle(self.default_idle), |span| Expiry::At(now + span)),
+            created: now,
+            last_used: None,
+            revoked: None,
+        };
+        let digest = sha256(secret.reveal().as_bytes());
+        let stored = token.clone();
+        self.db.write("create_token", move |conn| store::tokens::insert(conn, &stored, &digest)).await?;
+        Ok((token, secret))
+    }
+
+    /// Whose token this is. Unknown, expired and revoked tokens are one and the same error.
+    pub async fn authenticate(&self, secret: &ApiToken) -> Result<Caller> {
+        let digest = sha256(secret.reveal().as_bytes());
+        let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
+        let mut token = token.ok_or_else(|| Error::new(Kind::BadCredentials))?;
+        let now = self.clock.now();
+        // Compared under the lock: a flush in between would hide a use from both places.
+        let mut uses = self.uses.lock();
+        token.last_used = token.last_used.max(uses.get(&token.id).copied());
+        if !token.is_live(now) {
+            return Err(Error::new(Kind::BadCredentials));
+        }
+        if token.last_used.is_none_or(|last| now - last >= USE_RESOLUTION) {
+            uses.insert(token.id.clone(), now);
+        }
+        drop(uses);
+        Ok(Caller { org: token.org, token: token.id, grant: token.grant })
+    }
+
+    /// All tokens in creation order, of one org or of every org.
+    pub async fn list(&self, org: Option<OrgId>) -> Result<Vec<Token>> {
+        self.db.read(move |conn| store::tokens::list(conn, org.as_ref())).await
+    }
+
+    /// Revokes a token at once and for good.
+    pub async fn revoke(&self, id: TokenId) -> Result<()> {
+        let now = self.clock.now();
+        self.db
+            .write("revoke_token", move |conn| {
+                if store::tokens::revoke(conn, &id, now)? {
+                    return Ok(());
+                }
+                Err(Error::invalid(
+                    "token",
+                    format_args!("there is no token {id}: `hook-keys token list` shows all"),
+                ))
+            })
+            .await
+    }
+
+    /// Writes the uses since the last flush, all in one transaction. Uses that could not be written stay.
+    pub async fn flush_uses(&self) -> Result<()> {
+        let pending = self.uses.lock().clone();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let writing = pending.clone();
+        self.db
+            .write("record_token_uses", move |conn| {
+                writing.iter().try_for_each(|(id, at)| store::tokens::record_use(conn, id, *at))
+            })
+            .await?;
+        self.uses.lock().retain(|id, at| pending.get(id) != Some(at));
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Connections and transactions.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use diesel::connection::{SimpleConnection, TransactionManager};
+use diesel::{Connection, SqliteConnection};
+use tokio::runtime::Handle;
+
+use crate::error::{Error, Result};
+
+/// A database connection.
+pub type Conn = SqliteConnection;
+
+/// Connections for reads. More would not be faster: SQLite reads are short and take no lock.
+const READERS: usize = 4;
+
+/// Settings of every connection. FULL: a commit that was acknowledged outlives a power cut. The time-out is
+/// for other processes, such as the command line, that hold the write lock.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+
+/// The database: one connection that writes, a few that read, all used on a blocking pool.
+#[derive(Clone)]
+pub struct Db {
+    runtime: Handle,
+    readers: managed::Pool<Manager>,
+    writer: managed::Pool<Manager>,
+}
+
+impl Db {
+    /// Opens the SQLite file at `path`. With `create`, a missing one is made with mode 0600. Closures run on
+    /// the blocking threads of `runtime`.
+    pub async fn open(path: &Path, create: bool, runtime: Handle) -> Result<Self> {
+        prepare_file(path, create)?;
+        let pool = |query_only, size| {
+            let manager = Manager { path: path.to_owned(), query_only, runtime: runtime.clone() };
+            managed::Pool::builder(manager)
+                .max_size(size)
+                .build()
+                .map_err(|error| Error::internal("database pool", error))
+        };
+        let db = Self { readers: pool(true, READERS)?, writer: pool(false, 1)?, runtime: runtime.clone() };
+        let opened = take(&db.writer).await.map(drop);
+        opened.map_err(|error| {
+            let cause = error.private().unwrap_or_default();
+            Error::setup(format!("the database {} cannot be opened: {cause}", path.display()))
+        })?;
+        Ok(db)
+    }
+
+    /// Runs `work` on a connection that cannot write.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut conn = take(&self.readers).await?;
+        self.blocking(move || work(&mut conn)).await
+    }
+
+    /// Runs `work` as one transaction that takes the write lock at its start; an error rolls it back. `name`
+    /// goes to the log. `work` may be run again, so it must have no effect outside the database.
+    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut conn = take(&self.writer).await?;
+        #[expect(clippy::disallowed_methods, reason = "the one place that opens transactions")]
+        let outcome = self.blocking(move || conn.immediate_transaction(work)).await;
+        outcome.map_err(|error| error.within(name))
+    }
+
+    /// Runs `work` on the writing connection outside any transaction, for migrations.
+    pub(super) async fn bare<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut conn = take(&self.writer).await?;
+        self.blocking(move || work(&mut conn)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let outcome = self.runtime.spawn_blocking(work).await;
+        outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))
+    }
+}
+
+async fn take(pool: &managed::Pool<Manager>) -> Result<managed::Object<Manager>> {
+    pool.get().await.map_err(|error| match error {
+        managed::PoolError::Backend(error) => error,
+        other => Error::internal("database pool", other),
+    })
+}
+
+/// Makes sure there is a file that nobody else may read; SQLite gives its WAL the same mode.
+fn prepare_file(path: &Path, create: bool) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).create(create).mode(0o600).open(path);
+    match opened {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !create => Err(Error::setup(format!(
+            "there is no database at {}: `hook-keys migrate` makes one, and so does the server's first start",
+            path.display()
+        ))),
+        Err(error) => Err(Error::setup(format!("the database {} cannot be opened: {error}", path.display()))),
+    }
+}
+
+struct Manager {
+    path: PathBuf,
+    query_only: bool,
+    runtime: Handle,
+}
+
+impl Manager {
+    fn establish(path: &Path, query_only: bool) -> Result<Conn> {
+        let connected = Conn::establish(&path.to_string_lossy());
+        let mut conn = connected.map_err(|error| Error::internal("opening the database", error))?;
+        conn.batch_execute(PRAGMAS)?;
+        if query_only {
+            conn.batch_execute("PRAGMA query_only = ON;")?;
+        }
+        Ok(conn)
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = Conn;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Conn> {
+        let (path, query_only) = (self.path.clone(), self.query_only);
+        let opening = self.runtime.spawn_blocking(move || Self::establish(&path, query_only));
+        opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
+    }
+
+    async fn recycle(&self, conn: &mut Conn, _: &Metrics) -> RecycleResult<Error> {
+        // A closure that panicked inside a transaction leaves the connection in it.
+        if <Conn as Connection>::TransactionManager::is_broken_transaction_manager(conn) {
+            return Err(RecycleError::message("left inside a transaction"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The table `hook_keys`.
+
+use diesel::dsl::{count_star, exists};
+use diesel::prelude::*;
+
+use super::conn::Conn;
+use super::schema::{hook_keys, inline_hooks};
+use super::{corrupt, from_ms};
+use crate::domain::Timestamp;
+use crate::domain::hook_key::{HookKey, HookKeyName};
+use crate::domain::ids::{HookKeyId, KeyId, OrgId};
+use crate::error::Result;
+
+/// Table and column of the sealed private half, to which the sealing binds it.
+pub const PRIVATE_KEY: (&str, &str) = ("hook_keys", "private_key");
+
+type Columns = (String, String, String, String, i64, i64, bool);
+
+/// A sealed private half with what is needed to open it and to check it.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The org that owns the key.
+    pub org: String,
+    /// The key's id.
+    pub id: String,
+    /// The public modulus.
+    pub modulus: String,
+    /// The sealed PKCS#8 document.
+    pub private_key: Vec<u8>,
+}
+
+/// Selects a key with `is_used` computed from the hooks that name it.
+macro_rules! columns {
+    () => {
+        (
+            hook_keys::id,
+            hook_keys::key_id,
+            hook_keys::name,
+            hook_keys::modulus,
+            hook_keys::created_ms,
+            hook_keys::updated_ms,
+            exists(
+                inline_hooks::table.filter(
+                    inline_hooks::org_id
+                        .eq(hook_keys::org_id)
+                        .and(inline_hooks::hook_key_id.eq(hook_keys::id.nullable())),
+                ),
+            ),
+        )
+    };
+}
+
+fn from_columns(columns: Columns) -> Result<HookKey> {
+    let (id, key_id, name, modulus, created_ms, updated_ms, is_used) = columns;
+    let wrong = |column| corrupt("hook_keys", &id, column);
+    Ok(HookKey {
+        id: HookKeyId::parse(&id).ok_or_else(|| wrong("id"))?,
+        key_id: KeyId::parse(&key_id).ok_or_else(|| wrong("key_id"))?,
+        name,
+        modulus,
+        created: from_ms(created_ms, "hook_keys", &id, "created_ms")?,
+        last_updated: from_ms(updated_ms, "hook_keys", &id, "updated_ms")?,
+        is_used,
+    })
+}
+
+/// The key of this id.
+pub fn find(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<Option<HookKey>> {
+    let row = hook_keys::table
+        .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str())))
+        .select(columns!())
+        .first::<Columns>(conn)
+        .optional()?;
+    row.map(from_columns).transpose()
+}
+
+/// The key whose public half has this alias.
+pub fn find_by_key_id(conn: &mut Conn, org: &OrgId, key_id: KeyId) -> Result<Option<HookKey>> {
+    let row = hook_keys::table
+        .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::key_id.eq(key_id.to_string())))
+        .select(columns!())
+        .first::<Columns>(conn)
+        .optional()?;
+    row.map(from_columns).transpose()
+}
+
+/// All keys of the org in creation order.
+pub fn list(conn: &mut Conn, org: &OrgId) -> Result<Vec<HookKey>> {
+    let rows = hook_keys::table
+        .filter(hook_keys::org_id.eq(org.as_str()))
+        .order(hook_keys::seq)
+        .select(columns!())
+        .load::<Columns>(conn)?;
+    rows.into_iter().map(from_columns).collect()
+}
+
+/// How many keys the org has.
+pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
+    let of_org = hook_keys::table.filter(hook_keys::org_id.eq(org.as_str()));
+    let count: i64 = of_org.select(count_star()).first(conn)?;
+    Ok(count.unsigned_abs())
+}
+
+/// The id of the key that has this name in the org.
+pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &HookKeyName) -> Result<Option<String>> {
+    Ok(hook_keys::table
+        .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::name.eq(name.as_str())))
+        .select(hook_keys::id)
+        .first(conn)
+        .optional()?)
+}
+
+/// Adds a key with its sealed private half.
+pub fn insert(conn: &mut Conn, org: &OrgId, key: &HookKey, private_key: &[u8]) -> Result<()> {
+    diesel::insert_into(hook_keys::table)
+        .values((
+            hook_keys::id.eq(key.id.as_str()),
+            hook_keys::org_id.eq(org.as_str()),
+            hook_keys::key_id.eq(key.key_id.to_string()),
+            hook_keys::name.eq(&key.name),
+            hook_keys::modulus.eq(&key.modulus),
+            hook_keys::private_key.eq(private_key),
+            hook_keys::created_ms.eq(key.created.timestamp_millis()),
+            hook_keys::updated_ms.eq(key.last_updated.timestamp_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Renames a key.
+pub fn rename(
+    conn: &mut Conn,
+    org: &OrgId,
+    id: &HookKeyId,
+    name: &HookKeyName,
+    now: Timestamp,
+) -> Result<()> {
+    let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));
+    diesel::update(hook_keys::table.filter(this))
+        .set((hook_keys::name.eq(name.as_str()), hook_keys::updated_ms.eq(now.timestamp_millis())))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Removes a key. False when there is no such key; an error when a hook names it.
+pub fn delete(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<bool> {
+    let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));
+    Ok(diesel::delete(hook_keys::table.filter(this)).execute(conn)? > 0)
+}
+
+/// Up to `limit` sealed private halves of all orgs after the sequence number `after`, with their own numbers.
+pub fn sealed_page(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<(i64, Sealed)>> {
+    let rows: Vec<(i64, String, String, String, Vec<u8>)> = hook_keys::table
+        .filter(hook_keys::seq.gt(after))
+        .order(hook_keys::seq)
+        .limit(limit)
+        .select((
+            hook_keys::seq,
+            hook_keys::org_id,
+            hook_keys::id,
+            hook_keys::modulus,
+            hook_keys::private_key,
+        ))
+        .load(conn)?;
+    let sealed = |(seq, org, id, modulus, private_key)| (seq, Sealed { org, id, modulus, private_key });
+    Ok(rows.into_iter().map(sealed).collect())
+}

@@ -1,0 +1,59 @@
+//! The table `keyring`, and counts of what is sealed under its terms.
+
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+
+use super::conn::Conn;
+use super::schema::{hook_keys, keyring};
+use super::{corrupt, from_ms};
+use crate::domain::Timestamp;
+use crate::error::Result;
+
+/// One wrapped data key.
+#[derive(Debug, Clone)]
+pub struct Term {
+    /// Its number.
+    pub term: u32,
+    /// The data key, sealed by the master key.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// All terms, rising.
+pub fn list(conn: &mut Conn) -> Result<Vec<Term>> {
+    let rows: Vec<(i32, Vec<u8>, i64)> = keyring::table.order(keyring::term).load(conn)?;
+    rows.into_iter()
+        .map(|(term, wrapped, created_ms)| {
+            let id = term.to_string();
+            let term = u32::try_from(term).map_err(|_| corrupt("keyring", &id, "term"))?;
+            Ok(Term { term, wrapped, created: from_ms(created_ms, "keyring", &id, "created_ms")? })
+        })
+        .collect()
+}
+
+/// Adds a term.
+pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
+    let number = i32::try_from(term.term).map_err(|_| corrupt("keyring", &term.term.to_string(), "term"))?;
+    diesel::insert_into(keyring::table)
+        .values((
+            keyring::term.eq(number),
+            keyring::wrapped.eq(&term.wrapped),
+            keyring::created_ms.eq(term.created.timestamp_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// How many sealed values there are in all.
+pub fn count_sealed(conn: &mut Conn) -> Result<u64> {
+    let count: i64 = hook_keys::table.select(count_star()).first(conn)?;
+    Ok(count.unsigned_abs())
+}
+
+/// How many sealed values lie between two prefixes, `until` excluded, in the order of their bytes.
+pub fn count_sealed_between(conn: &mut Conn, from: &[u8], until: &[u8]) -> Result<u64> {
+    let within = hook_keys::private_key.ge(from).and(hook_keys::private_key.lt(until));
+    let count: i64 = hook_keys::table.filter(within).select(count_star()).first(conn)?;
+    Ok(count.unsigned_abs())
+}

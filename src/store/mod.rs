@@ -1,0 +1,31 @@
+//! The database. The only module that names Diesel. Functions here store and find; they hold no rule, and
+//! «not found» is `Ok(None)`.
+
+pub mod conn;
+pub mod hook_keys;
+pub mod inline_hooks;
+pub mod keyring;
+pub mod migrate;
+pub mod orgs;
+pub mod schema;
+pub mod tokens;
+
+pub use conn::{Conn, Db};
+
+use crate::domain::Timestamp;
+use crate::error::{Error, Result};
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::internal("database", error)
+    }
+}
+
+/// A value read from the database that breaks the rules of its type: the row was altered by another hand.
+fn corrupt(table: &str, id: &str, column: &str) -> Error {
+    Error::internal("database", format_args!("row {id} of {table} has an impossible value in {column}"))
+}
+
+fn from_ms(ms: i64, table: &str, id: &str, column: &str) -> Result<Timestamp> {
+    Timestamp::from_timestamp_millis(ms).ok_or_else(|| corrupt(table, id, column))
+}

@@ -1,0 +1,114 @@
+//! The table `api_tokens`.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use super::conn::Conn;
+use super::schema::api_tokens;
+use super::{corrupt, from_ms};
+use crate::domain::Timestamp;
+use crate::domain::ids::{OrgId, TokenId};
+use crate::domain::permission::Grant;
+use crate::domain::token::{Expiry, Token};
+use crate::error::Result;
+
+/// SHA-256 of a token.
+pub type Digest = [u8; 32];
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = api_tokens)]
+struct Row {
+    id: String,
+    org_id: String,
+    name: String,
+    permissions: String,
+    created_ms: i64,
+    last_used_ms: Option<i64>,
+    idle_ms: Option<i64>,
+    expires_ms: Option<i64>,
+    revoked_ms: Option<i64>,
+}
+
+impl TryFrom<Row> for Token {
+    type Error = crate::Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let wrong = |column| corrupt("api_tokens", &row.id, column);
+        let moment = |ms, column| from_ms(ms, "api_tokens", &row.id, column);
+        let expiry = match (row.idle_ms.map(u64::try_from), row.expires_ms) {
+            (Some(Ok(idle)), None) => Expiry::Idle(Duration::from_millis(idle)),
+            (None, Some(end)) => Expiry::At(moment(end, "expires_ms")?),
+            _ => return Err(wrong("idle_ms")),
+        };
+        Ok(Self {
+            id: TokenId::parse(&row.id).ok_or_else(|| wrong("id"))?,
+            org: OrgId::parse(&row.org_id).ok_or_else(|| wrong("org_id"))?,
+            grant: Grant::parse(row.permissions.split(' ')).map_err(|_| wrong("permissions"))?,
+            expiry,
+            created: moment(row.created_ms, "created_ms")?,
+            last_used: row.last_used_ms.map(|ms| moment(ms, "last_used_ms")).transpose()?,
+            revoked: row.revoked_ms.map(|ms| moment(ms, "revoked_ms")).transpose()?,
+            name: row.name,
+        })
+    }
+}
+
+/// Adds a token by its digest.
+pub fn insert(conn: &mut Conn, token: &Token, digest: &Digest) -> Result<()> {
+    let (idle, expires) = match token.expiry {
+        Expiry::Idle(window) => (i64::try_from(window.as_millis()).ok(), None),
+        Expiry::At(moment) => (None, Some(moment.timestamp_millis())),
+    };
+    diesel::insert_into(api_tokens::table)
+        .values((
+            api_tokens::id.eq(token.id.as_str()),
+            api_tokens::org_id.eq(token.org.as_str()),
+            api_tokens::name.eq(&token.name),
+            api_tokens::digest.eq(digest.as_slice()),
+            api_tokens::permissions.eq(token.grant.to_string()),
+            api_tokens::created_ms.eq(token.created.timestamp_millis()),
+            api_tokens::idle_ms.eq(idle),
+            api_tokens::expires_ms.eq(expires),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The token with this digest, live or not.
+pub fn find_by_digest(conn: &mut Conn, digest: &Digest) -> Result<Option<Token>> {
+    let row = api_tokens::table
+        .filter(api_tokens::digest.eq(digest.as_slice()))
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Token::try_from).transpose()
+}
+
+/// All tokens in creation order, of one org or of every org.
+pub fn list(conn: &mut Conn, org: Option<&OrgId>) -> Result<Vec<Token>> {
+    let mut query = api_tokens::table.select(Row::as_select()).order(api_tokens::seq).into_boxed();
+    if let Some(org) = org {
+        query = query.filter(api_tokens::org_id.eq(org.as_str()));
+    }
+    query.load(conn)?.into_iter().map(Token::try_from).collect()
+}
+
+/// Marks a token revoked; an earlier revocation keeps its time. False when there is no such token.
+pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<bool> {
+    let this = api_tokens::table.filter(api_tokens::id.eq(id.as_str()));
+    diesel::update(this.filter(api_tokens::revoked_ms.is_null()))
+        .set(api_tokens::revoked_ms.eq(now.timestamp_millis()))
+        .execute(conn)?;
+    Ok(diesel::select(diesel::dsl::exists(this)).get_result(conn)?)
+}
+
+/// Records a use, unless a later one is on record.
+pub fn record_use(conn: &mut Conn, id: &TokenId, at: Timestamp) -> Result<()> {
+    let at = at.timestamp_millis();
+    let older = api_tokens::last_used_ms.is_null().or(api_tokens::last_used_ms.lt(at).assume_not_null());
+    diesel::update(api_tokens::table.filter(api_tokens::id.eq(id.as_str())).filter(older))
+        .set(api_tokens::last_used_ms.eq(at))
+        .execute(conn)?;
+    Ok(())
+}
