@@ -109,8 +109,9 @@ impl FromRequest for Body {
 }
 
 impl Body {
-    /// Reads the body as JSON: announced, of the right media type, at most [`BODY_LIMIT`] bytes, well-formed.
-    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Failure> {
+    /// Reads the body as a JSON object: announced, of the right media type, at most [`BODY_LIMIT`] bytes,
+    /// well-formed.
+    pub async fn object<T: DeserializeOwned>(self) -> Result<T, Failure> {
         let headers = self.request.headers();
         if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
             return Err(Failure::LengthRequired);
@@ -124,6 +125,10 @@ impl Body {
         }
         let read = self.payload.to_bytes_limited(BODY_LIMIT).await;
         let bytes = read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)?;
+        // Without this check, serde would take an array for a struct, its items as the members in order.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Failure::Malformed);
+        }
         serde_json::from_slice(&bytes).map_err(|_| Failure::Malformed)
     }
 }

@@ -7,7 +7,7 @@ use super::schema::orgs;
 use super::{corrupt, from_ms};
 use crate::domain::ids::OrgId;
 use crate::domain::org::Org;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = orgs)]
@@ -19,7 +19,7 @@ struct Row {
 }
 
 impl TryFrom<Row> for Org {
-    type Error = crate::Error;
+    type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
         let wrong = |column| corrupt("orgs", &row.id, column);

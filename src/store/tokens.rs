@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::ids::{OrgId, TokenId};
 use crate::domain::permission::Grant;
 use crate::domain::token::{Expiry, Token};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// SHA-256 of a token.
 pub type Digest = [u8; 32];
@@ -31,7 +31,7 @@ struct Row {
 }
 
 impl TryFrom<Row> for Token {
-    type Error = crate::Error;
+    type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
         let wrong = |column| corrupt("api_tokens", &row.id, column);

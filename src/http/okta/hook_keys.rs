@@ -21,7 +21,7 @@ pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>) -> Answe
 
 /// `POST /`: makes a key pair. Answers 200, not 201, as Okta does.
 pub async fn create(authed: Authed<InlineHooksManage>, app: web::Data<App>, body: Body) -> Answer {
-    let name = body.json::<HookKeyRequest>().await?.name()?;
+    let name = body.object::<HookKeyRequest>().await?.name()?;
     let key = app.hook_keys.create(&authed.caller.org, name).await?;
     Ok(json(&HookKeyBody::new(&key, true)))
 }
@@ -57,7 +57,7 @@ pub async fn replace(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let name = body.json::<HookKeyRequest>().await?.name()?;
+    let name = body.object::<HookKeyRequest>().await?.name()?;
     let key = app.hook_keys.rename(&authed.caller.org, hook_key_id(parameter(&request, "id"))?, name).await?;
     Ok(json(&HookKeyBody::new(&key, true)))
 }

@@ -1,0 +1,189 @@
+//! openapi.yaml, the route table and the wire types say the same thing. (That every answer is one the
+//! document describes, the harness checks in every test.)
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use hook_keys::domain::Timestamp;
+use hook_keys::domain::hook_key::{HookKey, HookKeyName};
+use hook_keys::domain::ids::{HookKeyId, KeyId};
+use hook_keys::domain::permission::Permission;
+use hook_keys::error::{Error, Kind};
+use hook_keys::http::error::Failure;
+use hook_keys::http::okta::wire::{HookKeyBody, HookKeyRequest, PublicJwk};
+use hook_keys::http::{observe, okta, routes};
+use serde_json::json;
+
+use crate::harness::{Client, Server, spec};
+
+#[test]
+fn the_route_table_and_the_document_list_the_same_operations_with_the_same_permissions() {
+    let line = |method: &str, path: &str, permission: Option<&str>| {
+        format!("{method} {path} {}", permission.unwrap_or("open"))
+    };
+    let table: BTreeSet<_> = routes::table()
+        .iter()
+        .map(|route| line(route.method.as_str(), route.path, route.permission.map(Permission::name)))
+        .collect();
+    let document: BTreeSet<_> = spec::operations()
+        .iter()
+        .map(|operation| {
+            let is_open = operation.spec["security"] == json!([]);
+            let permission = operation.spec["x-permission"].as_str();
+            assert_eq!(is_open, permission.is_none(), "{}: security or x-permission", operation.path);
+            line(operation.method.as_str(), operation.path, permission)
+        })
+        .collect();
+    assert_eq!(table, document);
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is() {
+    let server = Server::start().await;
+    assert_eq!(server.with_authorization(None).get("/openapi.yaml").await.expect(200).text, spec::TEXT);
+}
+
+/// The document with members in the order of the text.
+fn in_order() -> serde_yaml_ng::Value {
+    serde_yaml_ng::from_str(spec::TEXT).unwrap()
+}
+
+#[test]
+fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
+    let document = in_order();
+    let mut compared = 0;
+    for (name, example) in document["components"]["examples"].as_mapping().unwrap() {
+        let value = &example["value"];
+        let items = value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
+        for item in items {
+            let expected = serde_json::to_string(&item).unwrap();
+            let rendered = if item["id"].is_string() {
+                let key = hook_key(&item);
+                serde_json::to_string(&HookKeyBody::new(&key, item["_embedded"].is_mapping())).unwrap()
+            } else if item["kty"].is_string() {
+                let key = HookKey {
+                    key_id: KeyId::parse(item["kid"].as_str().unwrap()).unwrap(),
+                    modulus: item["n"].as_str().unwrap().to_owned(),
+                    ..hook_key(&document["components"]["examples"]["HookKeyPlain"]["value"])
+                };
+                serde_json::to_string(&PublicJwk::new(&key)).unwrap()
+            } else {
+                continue;
+            };
+            assert_eq!(rendered, expected, "{name:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 5, "only {compared} examples were found");
+}
+
+fn hook_key(example: &serde_yaml_ng::Value) -> HookKey {
+    let text = |member: &str| example[member].as_str().unwrap_or_default().to_owned();
+    let moment = |member: &str| text(member).parse::<Timestamp>().unwrap();
+    HookKey {
+        id: HookKeyId::parse(&text("id")).unwrap(),
+        key_id: KeyId::parse(&text("keyId")).unwrap(),
+        name: text("name"),
+        modulus: example["_embedded"]["n"].as_str().unwrap_or_default().to_owned(),
+        created: moment("created"),
+        last_updated: moment("lastUpdated"),
+        is_used: example["isUsed"].as_bool().unwrap(),
+    }
+}
+
+#[test]
+fn the_requests_in_the_document_are_read() {
+    let bodies = spec::SPEC["components"]["requestBodies"].as_object().unwrap();
+    let mut read = 0;
+    for body in bodies.values() {
+        for example in body["content"]["application/json"]["examples"].as_object().unwrap().values() {
+            let request: HookKeyRequest = serde_json::from_value(example["value"].clone()).unwrap();
+            assert_eq!(request.name().unwrap().as_str(), example["value"]["name"].as_str().unwrap());
+            read += 1;
+        }
+    }
+    assert!(read >= 2, "only {read} examples were found");
+}
+
+#[test]
+fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_way_round() {
+    let service = |kind| Failure::Service(Error::new(kind));
+    let name = |text: String| Failure::Service(HookKeyName::parse(text).unwrap_err());
+    let not_found = |id: &str| Failure::Service(Error::not_found("HookKey", id));
+    let framework = actix_web::http::StatusCode::BAD_REQUEST;
+    let rendered: BTreeSet<_> = [
+        name(String::new()),
+        name("x".repeat(256)),
+        name("\u{7}".to_owned()),
+        name("\u{1f511}".to_owned()),
+        not_found("HKY0000000000000None"),
+        not_found("00000000-0000-4000-8000-000000000000"),
+        service(Kind::NoCredentials),
+        service(Kind::BadCredentials),
+        service(Kind::NotPermitted),
+        service(Kind::Internal),
+        service(Kind::Setup("never shown to a caller".to_owned())),
+        Failure::InvalidBearer,
+        Failure::UnknownPath,
+        Failure::WrongMethod(String::new()),
+        Failure::WrongContentType,
+        Failure::NotAcceptable,
+        Failure::Malformed,
+        Failure::BodyTooLarge,
+        Failure::LengthRequired,
+        Failure::Framework(framework),
+    ]
+    .iter()
+    .map(|failure| okta::error::body(failure, "oae"))
+    .collect();
+    let mut documented = BTreeSet::new();
+    for (name, example) in in_order()["components"]["examples"].as_mapping().unwrap() {
+        // Rules that ask the database: tests of the API itself compare their texts.
+        let by_database = ["NameTaken", "NameNotText", "LimitReached", "KeyInUse"];
+        let mut value = example["value"].clone();
+        if value["errorCode"].is_string() && !by_database.contains(&name.as_str().unwrap()) {
+            value["errorId"] = "oae".into();
+            documented.insert(serde_json::to_string(&value).unwrap());
+        }
+    }
+    assert_eq!(rendered, documented);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_answers_500_in_oktas_shape_and_the_connection_lives_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = Arc::new(crate::harness::app(directory.path()).await);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, handle) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let data = web::Data::from(app);
+            let server = HttpServer::new(move || {
+                App::new()
+                    .app_data(data.clone())
+                    .wrap(from_fn(observe::observe))
+                    .route("/fine", web::get().to(async || HttpResponse::NoContent()))
+                    .default_service(web::to(async || -> HttpResponse { panic!("on purpose") }))
+            });
+            let server = server.workers(1).disable_signals().listen(listener).unwrap().run();
+            sender.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    let client = Client::new(&format!("http://{address}"), None);
+    for _ in 0..2 {
+        let answer = client.request(reqwest::Method::GET, "/x").send().await.unwrap();
+        assert_eq!(answer.status(), 500);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert!(answer.headers().contains_key("x-okta-request-id"));
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!((&body["errorCode"], &body["errorCauses"]), (&json!("E0000009"), &json!([])));
+        assert!(!body.to_string().contains("on purpose"));
+        let fine = client.request(reqwest::Method::GET, "/fine").send().await.unwrap();
+        assert_eq!(fine.status(), 204);
+    }
+    drop(handle.recv().unwrap().stop(false));
+}

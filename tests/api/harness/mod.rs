@@ -1,0 +1,243 @@
+//! A server for each test, in this process: its own SQLite file, a clock the test can move, port 0.
+
+pub mod answer;
+pub mod private;
+pub mod process;
+pub mod spec;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
+use hook_keys::app::{App, Base, Parts};
+use hook_keys::config::{Layers, Settings};
+use hook_keys::crypto::KeyPool;
+use hook_keys::domain::org::OrgName;
+use hook_keys::domain::permission::Grant;
+use hook_keys::domain::token::TokenName;
+use hook_keys::domain::{Clock, Timestamp};
+use hook_keys::http;
+use hook_keys::service::{Orgs, Tokens};
+use reqwest::Method;
+use serde_json::Value;
+
+pub use answer::Answer;
+
+/// Key pairs for all tests of this process: they cost more than anything else here.
+static POOL: LazyLock<Arc<KeyPool>> = LazyLock::new(|| Arc::new(KeyPool::start(8).unwrap()));
+
+const DATABASE: &str = "test.db";
+
+const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// A running server, stopped when dropped.
+pub struct Server {
+    pub base: String,
+    pub clock: Arc<TestClock>,
+    pub orgs: Orgs,
+    pub tokens: Tokens,
+    handle: ServerHandle,
+    directory: tempfile::TempDir,
+}
+
+/// A clock that stands still until a test moves it.
+pub struct TestClock(Mutex<Timestamp>);
+
+impl TestClock {
+    pub fn advance(&self, span: Duration) {
+        *self.0.lock().unwrap() += span;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A client of one server with one Authorization header, or with none.
+#[derive(Clone)]
+pub struct Client {
+    pub base: String,
+    authorization: Option<String>,
+    http: reqwest::Client,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let born = "2026-01-31T23:59:58.765Z".parse().unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(born)));
+        let parts = Parts { clock: Arc::clone(&clock) as _, ..Parts::default() };
+        let settings = settings(directory.path());
+        let base = base(&settings, parts).await;
+        let (orgs, tokens) = (base.orgs.clone(), base.tokens.clone());
+        let app = Arc::new(App::build(&settings, base).await.unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let handle = run(app, listener);
+        Self { base: format!("http://{address}"), clock, orgs, tokens, handle, directory }
+    }
+
+    /// Makes an org and a client that may do everything in it.
+    pub async fn org(&self, name: &str) -> Client {
+        self.orgs.create(OrgName::parse(name).unwrap(), None).await.unwrap();
+        self.client(name, &["all"]).await
+    }
+
+    /// A client with a new token of these permissions in an org that exists.
+    pub async fn client(&self, org: &str, permissions: &[&str]) -> Client {
+        let (_, secret) = self.token(org, permissions, None).await;
+        self.with_authorization(Some(&format!("SSWS {secret}")))
+    }
+
+    /// A new token: its id and its secret.
+    pub async fn token(
+        &self,
+        org: &str,
+        permissions: &[&str],
+        expires_in: Option<Duration>,
+    ) -> (hook_keys::domain::ids::TokenId, String) {
+        let org = self.orgs.find(OrgName::parse(org).unwrap()).await.unwrap();
+        let grant = Grant::parse(permissions.iter().copied()).unwrap();
+        let name = TokenName::parse("test".to_owned()).unwrap();
+        let (token, secret) = self.tokens.create(org.id, name, grant, expires_in).await.unwrap();
+        (token.id, secret.reveal().to_owned())
+    }
+
+    pub fn with_authorization(&self, header: Option<&str>) -> Client {
+        Client::new(&self.base, header)
+    }
+
+    /// Runs SQL on the server's database.
+    pub fn sql(&self, statement: &str) {
+        sql(&self.database(), statement);
+    }
+
+    /// Puts an inline hook that names `key` beside it.
+    pub fn use_key(&self, key: &Value, hook: &str) {
+        let id = key["id"].as_str().unwrap();
+        self.sql(&format!(
+            "INSERT INTO inline_hooks (id, org_id, name, hook_key_id)
+             SELECT 'cal' || substr(id, 4), org_id, '{hook}', id FROM hook_keys WHERE id = '{id}'"
+        ));
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.directory.path().join(DATABASE)
+    }
+
+    pub fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+/// Runs SQL on a database, as another hand would.
+pub fn sql(database: &Path, statement: &str) {
+    let mut conn = SqliteConnection::establish(&database.to_string_lossy()).unwrap();
+    for statement in ["PRAGMA busy_timeout = 10000", "PRAGMA foreign_keys = ON", statement] {
+        diesel::sql_query(statement).execute(&mut conn).unwrap();
+    }
+}
+
+/// Everything a request needs, on a database in `directory`.
+pub async fn app(directory: &Path) -> App {
+    let settings = settings(directory);
+    let base = base(&settings, Parts::default()).await;
+    App::build(&settings, base).await.unwrap()
+}
+
+async fn base(settings: &Settings, parts: Parts) -> Base {
+    Base::open(settings, Parts { pool: Some(Arc::clone(&POOL)), ..parts }, true).await.unwrap()
+}
+
+fn settings(directory: &Path) -> Settings {
+    let variables = [
+        ("HOOK_KEYS_DATABASE_URL", format!("sqlite:{}", directory.join(DATABASE).display())),
+        ("HOOK_KEYS_MASTER_KEY", MASTER_KEY.to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let layers = Layers::defaults().unwrap().with_environment(variables.into_iter()).unwrap();
+    layers.check().unwrap()
+}
+
+/// Serves `app` on a thread with an actix system of its own.
+fn run(app: Arc<App>, listener: TcpListener) -> ServerHandle {
+    let (sender, handle) = mpsc::channel();
+    std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let server = http::server(app, listener, false).unwrap();
+            sender.send(server.handle()).unwrap();
+            server.await.unwrap();
+        });
+    });
+    handle.recv().unwrap()
+}
+
+impl Client {
+    pub fn new(base: &str, authorization: Option<&str>) -> Self {
+        let authorization = authorization.map(str::to_owned);
+        Self { base: base.to_owned(), authorization, http: reqwest::Client::new() }
+    }
+
+    /// A request with the client's Authorization, for tests that shape the rest by hand.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.authorization {
+            Some(header) => request.header("Authorization", header),
+            None => request,
+        }
+    }
+
+    /// Sends a request and checks the answer against openapi.yaml.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.request(method.clone(), path);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        Answer::of(request, &method, path).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// Creates a hook key.
+    pub async fn create(&self, name: &str) -> Value {
+        let answer = self.post("/api/v1/hook-keys", serde_json::json!({ "name": name })).await;
+        answer.expect(200).json()
+    }
+
+    /// The names of all hook keys, in the order of the list.
+    pub async fn names(&self) -> Vec<String> {
+        let list = self.get("/api/v1/hook-keys").await.expect(200).json();
+        list.as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// The path of a hook key.
+pub fn path_of(key: &Value) -> String {
+    format!("/api/v1/hook-keys/{}", key["id"].as_str().unwrap())
+}

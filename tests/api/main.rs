@@ -1,0 +1,18 @@
+//! Black-box tests: real servers on free ports, real databases, real key pairs.
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
+)]
+
+mod authz;
+mod cli;
+mod contract;
+mod crash;
+mod harness;
+mod okta;
+mod sealing;
+mod secrets;

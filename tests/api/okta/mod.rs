@@ -1,0 +1,4 @@
+mod hook_keys;
+mod isolation;
+mod requests;
+mod rules;
