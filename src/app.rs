@@ -94,8 +94,8 @@ impl Base {
 
 impl App {
     /// Opens the keyring, starts the key pool and the recurring tasks.
-    pub async fn build(settings: &Settings, base: Base) -> Result<Self> {
-        let keyring = Arc::new(base.keys.open_or_create(&master_key(settings)?).await?);
+    pub async fn build(settings: &Settings, master: &MasterKey, base: Base) -> Result<Self> {
+        let keyring = Arc::new(base.keys.open_or_create(master).await?);
         let pool = match base.parts.pool {
             Some(pool) => pool,
             None => Arc::new(KeyPool::start(settings.pool_size)?),
@@ -117,9 +117,10 @@ impl App {
         })
     }
 
-    /// Ends the work under way. Call it after the server has stopped.
+    /// Ends the work under way and closes the database. Call it after the server has stopped.
     pub async fn finish(&self) {
         lifecycle::finish(&self.hook_keys.tasks, &self.tokens).await;
+        self.hook_keys.db.close();
     }
 }
 

@@ -160,7 +160,8 @@ impl Layers {
         let keys: BTreeMap<_, _> = self.sources.keys().map(|key| (variable(key), key.clone())).collect();
         for (name, text) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
             if name == MASTER_KEY_VARIABLE {
-                self.master_key = Some(Zeroizing::new(text));
+                // Compose files and unit files pass an unset variable on as an empty one.
+                self.master_key = Some(Zeroizing::new(text)).filter(|key| !key.is_empty());
             } else if let Some(key) = keys.get(&name) {
                 let is_text = matches!(self.value(key), Some(Value::String(_)));
                 // A value that is no TOML stays text, and `set` says which type was expected.

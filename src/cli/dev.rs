@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::files::DataDir;
 use super::serve::{Overrides, serve};
-use super::{Location, out, start_log};
+use super::{Location, out};
 use crate::app::Base;
 use crate::domain::ids::OrgId;
 use crate::domain::org::OrgName;
@@ -31,8 +31,7 @@ impl Dev {
     pub(super) fn run(self) -> Result<ExitCode> {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
-        let settings = self.overrides.apply(location.layers()?)?.check()?;
-        start_log(&settings.log)?;
+        let settings = self.overrides.settle(location.layers()?)?;
         directory.prepare()?;
         serve(
             &settings,

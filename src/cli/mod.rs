@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use crate::app::{Base, Parts};
 use crate::config::{Layers, Settings, Source};
@@ -132,6 +133,14 @@ fn start_log(filter: &str) -> Result<()> {
     Ok(())
 }
 
+/// Reads a log filter. A lone word must be a level: the library would take a misspelt one for a module's
+/// name and log nothing else.
 fn log_filter(text: &str) -> Result<EnvFilter> {
-    text.parse().map_err(|error| Error::setup(format!("log: {text:?} is not a log filter: {error}")))
+    let refused = |why: String| Error::setup(format!("log: {text:?} is not a log filter: {why}"));
+    let lone =
+        text.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
+    if let Some(word) = lone {
+        return Err(refused(format!("{word:?} is none of error, warn, info, debug and trace")));
+    }
+    text.parse().map_err(|error: ParseError| refused(error.to_string()))
 }

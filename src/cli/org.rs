@@ -145,8 +145,10 @@ impl Update {
         let name = OrgName::parse(&self.name)?;
         let Limit(limit) = self.max_hook_keys;
         let org = self.location.on_data(async |base, _| base.orgs.set_hook_key_limit(name, limit).await)?;
-        let limit = limit.map_or_else(|| "the limit of the settings".to_owned(), |n| format!("at most {n}"));
-        out::line(format!("{} may have {limit} hook keys", org.name));
+        out::line(match limit {
+            Some(limit) => format!("{} may have at most {limit} hook keys", org.name),
+            None => format!("{} may have as many hook keys as the settings say", org.name),
+        });
         Ok(())
     }
 }

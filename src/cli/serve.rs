@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Location, out, start_log};
-use crate::app::{App, Base, Parts};
+use crate::app::{App, Base, Parts, master_key};
 use crate::config::{Layers, Settings};
 use crate::error::{Error, Result};
 use crate::http;
@@ -35,7 +35,18 @@ pub(super) struct Overrides {
 }
 
 impl Overrides {
-    pub(super) fn apply(&self, mut layers: Layers) -> Result<Layers> {
+    /// Checks the settings with these flags on top, and starts the log.
+    pub(super) fn settle(&self, layers: Layers) -> Result<Settings> {
+        let layers = self.apply(layers)?;
+        let settings = layers.check()?;
+        start_log(&settings.log)?;
+        for name in layers.unknown_variables() {
+            tracing::warn!(name, "this variable looks like a setting but is none");
+        }
+        Ok(settings)
+    }
+
+    fn apply(&self, mut layers: Layers) -> Result<Layers> {
         if let Some(listen) = &self.listen {
             layers = layers.with_flag("listen", listen.as_str())?;
         }
@@ -51,12 +62,7 @@ impl Overrides {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let layers = self.overrides.apply(self.location.data_layers()?)?;
-        let settings = layers.check()?;
-        start_log(&settings.log)?;
-        for name in layers.unknown_variables() {
-            tracing::warn!(name, "this variable looks like a setting but is none");
-        }
+        let settings = self.overrides.settle(self.location.data_layers()?)?;
         serve(
             &settings,
             async |_| Ok(()),
@@ -83,9 +89,11 @@ pub(super) fn serve<T>(
         })?;
         let address =
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        // Before the database is touched: a migration cannot be taken back.
+        let master = master_key(settings)?;
         let base = Base::open(settings, Parts::default(), true).await?;
         let prepared = prepare(&base).await?;
-        let app = Arc::new(App::build(settings, base).await?);
+        let app = Arc::new(App::build(settings, &master, base).await?);
         let server = http::server(Arc::clone(&app), listener, true)?;
         announce(address, prepared);
         let outcome = server.await.map_err(|error| Error::internal("serving", error));

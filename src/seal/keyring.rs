@@ -11,6 +11,9 @@ use crate::crypto::aead::SECRET_LEN;
 use crate::domain::Entropy;
 use crate::error::{Error, Result};
 
+/// What a wrapped data key names as its term: the master key has no number.
+const MASTER: u32 = 0;
+
 const WRAP_LABEL: &str = "hook-keys keyring wrap";
 const VALUE_LABEL: &str = "hook-keys sealed value";
 
@@ -35,7 +38,7 @@ impl Keyring {
         let mut secret = Zeroizing::new([0; SECRET_LEN]);
         entropy.fill(&mut *secret)?;
         let row = term.to_string();
-        let wrapped = blob::seal(master.secret(), 0, WRAP_LABEL, &place(&row), &*secret, entropy)?;
+        let wrapped = blob::seal(master.secret(), MASTER, WRAP_LABEL, &place(&row), &*secret, entropy)?;
         Ok(WrappedTerm { term, wrapped })
     }
 
@@ -44,8 +47,9 @@ impl Keyring {
         let mut open = BTreeMap::new();
         for WrappedTerm { term, wrapped } in terms {
             let row = term.to_string();
-            let secret = blob::open(master.secret(), WRAP_LABEL, &place(&row), wrapped)
-                .ok()
+            let named = blob::term(wrapped).ok().filter(|named| *named == MASTER);
+            let secret = named
+                .and_then(|_| blob::open(master.secret(), WRAP_LABEL, &place(&row), wrapped).ok())
                 .and_then(|bytes| <[u8; SECRET_LEN]>::try_from(bytes.as_slice()).ok())
                 .ok_or_else(|| {
                     Error::setup(format!(

@@ -57,8 +57,7 @@ pub struct Verdict {
 }
 
 impl Keys {
-    /// Opens the keyring with the master key. A database without one gets its first term, unless it holds
-    /// sealed values: then its keyring was lost, and a new one would hide that.
+    /// Opens the keyring with the master key. A database without one gets its first term.
     pub async fn open_or_create(&self, master: &MasterKey) -> Result<Keyring> {
         if let Some(keyring) = self.open(master).await? {
             return Ok(keyring);
@@ -70,20 +69,25 @@ impl Keys {
             if !terms.is_empty() {
                 return Ok(terms);
             }
-            if store::keyring::count_sealed(conn)? > 0 {
-                return Err(Error::setup(
-                    "the database holds sealed keys but its keyring is gone: restore a backup",
-                ));
-            }
             store::keyring::insert(conn, &first)?;
             Ok(vec![first.clone()])
         };
         unwrap(master, self.db.write("create_keyring", create).await?)
     }
 
-    /// Opens the keyring with the master key; `None` when the database has none.
+    /// Opens the keyring with the master key; `None` when the database has none yet. One that holds sealed
+    /// values has lost it: that is refused, because a new keyring would hide the loss.
     pub async fn open(&self, master: &MasterKey) -> Result<Option<Keyring>> {
-        let terms = self.db.read(store::keyring::list).await?;
+        let list = |conn: &mut Conn| {
+            let terms = store::keyring::list(conn)?;
+            if terms.is_empty() && store::keyring::count_sealed(conn)? > 0 {
+                return Err(Error::setup(
+                    "the database holds sealed keys but its keyring is gone: restore a backup",
+                ));
+            }
+            Ok(terms)
+        };
+        let terms = self.db.read(list).await?;
         if terms.is_empty() { Ok(None) } else { unwrap(master, terms).map(Some) }
     }
 

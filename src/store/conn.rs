@@ -83,6 +83,12 @@ impl Db {
         self.blocking(move || work(&mut conn)).await
     }
 
+    /// Closes every connection, the writing one last: SQLite then merges its log into the database file.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,

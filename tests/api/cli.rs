@@ -139,6 +139,16 @@ async fn the_last_use_of_a_token_outlives_the_process() {
     assert!(listed[0]["lastUsed"].is_string(), "{listed}");
 }
 
+#[tokio::test]
+async fn a_stopped_server_leaves_everything_in_the_database_file_itself() {
+    let (_directory, data) = directory();
+    let dev = Dev::start(&data, &[]);
+    dev.client().create("kept").await;
+    assert_eq!(dev.terminate(), Some(0));
+    assert!(!data.join("hook-keys.db-wal").exists(), "the log was not merged");
+    assert!(stdout(&on(&data, &["keyring", "verify"])).contains("1 sound, 0 broken"));
+}
+
 #[test]
 fn wrong_arguments_are_refused_with_the_remedy() {
     let (_directory, data) = directory();
@@ -340,6 +350,7 @@ fn a_settings_file_with_an_unknown_or_wrong_setting_is_refused_by_name() {
     for (line, part) in [
         ("poolsize = 3", "poolsize is not a setting: `hook-keys config sample` lists them all"),
         ("log = \"hook_keys=loud\"", "is not a log filter"),
+        ("log = \"debg\"", "\"debg\" is none of error, warn, info, debug and trace"),
         ("[limits]\nhook_keys_per_org = \"many\"", "limits.hook_keys_per_org must be of type integer"),
     ] {
         std::fs::write(&file, format!("{good}{line}\n")).unwrap();

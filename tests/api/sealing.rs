@@ -157,10 +157,16 @@ async fn a_damaged_or_missing_keyring_stops_the_start_and_is_not_replaced() {
     let scene = scene().await;
     let start = ["serve", "--listen", "127.0.0.1:0"];
     scene.sql("CREATE TABLE kept AS SELECT * FROM keyring");
-    scene.sql("UPDATE keyring SET wrapped = substr(wrapped, 1, 50)");
-    assert!(complaint(&on(&scene.data, &start)).contains("does not open term 1"));
+    for damaged in
+        ["substr(wrapped, 1, 50)", "x'02' || substr(wrapped, 2)", "x'0100000001' || substr(wrapped, 6)"]
+    {
+        scene.sql(&format!("UPDATE keyring SET wrapped = (SELECT CAST({damaged} AS BLOB) FROM kept)"));
+        assert!(complaint(&on(&scene.data, &start)).contains("does not open term 1"), "{damaged}");
+    }
     scene.sql("DELETE FROM keyring");
-    assert!(complaint(&on(&scene.data, &start)).contains("its keyring is gone: restore a backup"));
+    for command in [&start[..], &["keyring", "verify"]] {
+        assert!(complaint(&on(&scene.data, command)).contains("its keyring is gone: restore a backup"));
+    }
     assert!(stdout(&on(&scene.data, &["keyring", "status"])).contains("3 sealed value(s) belong to no term"));
     scene.sql("INSERT INTO keyring SELECT * FROM kept");
     assert_eq!(scene.broken(), []);

@@ -19,8 +19,10 @@ pub async fn negotiate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let accept = request.headers().get(ACCEPT).map(|value| value.to_str().unwrap_or_default());
-    if accept.is_some_and(|accept| !accepts_json(accept)) {
+    // Several lines of one header are one list (RFC 9110 §5.3).
+    let mut lines =
+        request.headers().get_all(ACCEPT).map(|line| line.to_str().unwrap_or_default()).peekable();
+    if lines.peek().is_some() && !lines.any(accepts_json) {
         return Ok(request.error_response(Failure::NotAcceptable));
     }
     Ok(next.call(request).await?.map_into_boxed_body())

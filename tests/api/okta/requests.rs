@@ -92,6 +92,9 @@ async fn only_json_is_answered() {
             answer.expect_error(400, "E0000019", "");
         }
     }
+    let two_lines =
+        acme.request(Method::GET, KEYS).header("Accept", "text/html").header("Accept", "application/json");
+    Answer::of(two_lines, &Method::GET, KEYS).await.expect(200);
     let request = acme.request(Method::GET, "/openapi.yaml").header("Accept", "text/html");
     Answer::of(request, &Method::GET, "/openapi.yaml").await.expect(200);
 }
