@@ -1,8 +1,8 @@
 //! Key pairs made ahead of need.
 //!
-//! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So a few
-//! threads, one a core and at the lowest priority, keep a number of pairs ready; a caller who finds none
-//! waits in line, and the same threads serve the line first. Workers never generate.
+//! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So one thread of
+//! the lowest priority keeps a number of pairs ready. A caller who finds none waits in line, and threads of
+//! normal priority, one a core, generate for the line and for nothing else. Workers never generate.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,8 +37,20 @@ struct Shared {
 struct State {
     ready: Vec<RsaKeyPair>,
     waiting: VecDeque<oneshot::Sender<RsaKeyPair>>,
-    generating: usize,
+    /// Pairs under way for the stock.
+    restocking: usize,
+    /// Pairs under way for the line.
+    serving: usize,
     stopped: bool,
+}
+
+/// What a generator thread is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Filling up the stock, at the lowest priority.
+    Restock,
+    /// Serving the line, at normal priority.
+    Serve,
 }
 
 impl KeyPool {
@@ -47,11 +59,12 @@ impl KeyPool {
         let target = target as usize;
         let shared = Arc::new(Shared { target, state: Mutex::default(), work: Condvar::new() });
         let pool = Self { shared };
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+        let serving = thread::available_parallelism().map_or(1, usize::from);
+        for role in std::iter::once(Role::Restock).chain(std::iter::repeat_n(Role::Serve, serving)) {
             let shared = Arc::clone(&pool.shared);
             thread::Builder::new()
                 .name("key-pool".to_owned())
-                .spawn(move || shared.generate_until_stopped())
+                .spawn(move || shared.generate_until_stopped(role))
                 .map_err(|error| Error::internal("starting a key generator", error))?;
         }
         Ok(pool)
@@ -61,13 +74,16 @@ impl KeyPool {
     pub async fn take(&self) -> Result<RsaKeyPair> {
         let turn = {
             let mut state = self.shared.lock();
-            self.shared.work.notify_one();
-            if let Some(pair) = state.ready.pop() {
-                return Ok(pair);
-            }
+            let ready = state.ready.pop();
             let (sender, turn) = oneshot::channel();
-            state.waiting.push_back(sender);
-            turn
+            if ready.is_none() {
+                state.waiting.push_back(sender);
+            }
+            self.shared.work.notify_all();
+            match ready {
+                Some(pair) => return Ok(pair),
+                None => turn,
+            }
         };
         turn.await.map_err(|_| Error::internal("taking a key pair", "the generators have stopped"))
     }
@@ -77,9 +93,8 @@ impl KeyPool {
         self.shared.lock().hand_out(pair, self.shared.target);
     }
 
-    /// How many pairs are ready.
-    #[must_use]
-    pub fn ready(&self) -> usize {
+    #[cfg(test)]
+    fn ready(&self) -> usize {
         self.shared.lock().ready.len()
     }
 }
@@ -99,14 +114,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn generate_until_stopped(&self) {
-        // Where the platform refuses, generation runs at normal priority: slower answers, nothing worse.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
-        while self.claim_work() {
+    fn generate_until_stopped(&self, role: Role) {
+        if role == Role::Restock {
+            // Where the platform refuses, restocking runs at normal priority: slower answers, nothing worse.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+        }
+        while self.claim_work(role) {
             let outcome = RsaKeyPair::generate();
             let mut state = self.lock();
-            state.generating -= 1;
+            *state.under_way(role) -= 1;
             match outcome {
                 Ok(pair) => state.hand_out(pair, self.target),
                 Err(error) => {
@@ -121,17 +138,28 @@ impl Shared {
     }
 
     /// Waits until a pair is wanted and claims its making; false when the pool is gone.
-    fn claim_work(&self) -> bool {
+    fn claim_work(&self, role: Role) -> bool {
         let idle = |state: &mut State| {
-            !state.stopped && state.ready.len() + state.generating >= self.target + state.waiting.len()
+            !state.stopped
+                && match role {
+                    Role::Restock => state.ready.len() + state.restocking >= self.target,
+                    Role::Serve => state.serving >= state.waiting.len(),
+                }
         };
         let mut state = self.work.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        state.generating += 1;
+        *state.under_way(role) += 1;
         !state.stopped
     }
 }
 
 impl State {
+    fn under_way(&mut self, role: Role) -> &mut usize {
+        match role {
+            Role::Restock => &mut self.restocking,
+            Role::Serve => &mut self.serving,
+        }
+    }
+
     fn hand_out(&mut self, mut pair: RsaKeyPair, target: usize) {
         while let Some(next) = self.waiting.pop_front() {
             match next.send(pair) {
