@@ -53,10 +53,11 @@ pub enum Grant {
 impl Grant {
     /// Reads permission names; `all` grants everything, also what later versions add.
     pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let mut permissions = Vec::new();
+        let (mut all, mut permissions) = (false, Vec::new());
         for name in names {
             if name == "all" {
-                return Ok(Self::All);
+                all = true;
+                continue;
             }
             let permission = Permission::parse(name).ok_or_else(|| {
                 let known = Permission::ALL.map(Permission::name).join(", ");
@@ -69,7 +70,7 @@ impl Grant {
                 permissions.push(permission);
             }
         }
-        Ok(Self::Only(permissions))
+        Ok(if all { Self::All } else { Self::Only(permissions) })
     }
 
     /// Whether a holder may do what `needed` guards.
@@ -116,7 +117,10 @@ mod tests {
 
     #[test]
     fn an_unknown_permission_is_refused_by_name() {
-        let error = Grant::parse(["okta.users.read"]).unwrap_err().to_string();
-        assert!(error.contains("\"okta.users.read\" is not a permission"), "{error}");
+        for names in [vec!["okta.users.read"], vec!["all", "okta.users.read"], vec!["okta.users.read", "all"]]
+        {
+            let error = Grant::parse(names).unwrap_err().to_string();
+            assert!(error.contains("\"okta.users.read\" is not a permission"), "{error}");
+        }
     }
 }

@@ -31,8 +31,7 @@ impl MasterKey {
     /// place for the error, which never repeats the text.
     pub fn parse(text: &str, source: &str) -> Result<Self> {
         let decoded = STANDARD.decode(text.trim()).map(Zeroizing::new).ok();
-        let bytes = decoded.and_then(|bytes| <[u8; SECRET_LEN]>::try_from(bytes.as_slice()).ok());
-        bytes.map(|bytes| Self(Zeroizing::new(bytes))).ok_or_else(|| {
+        decoded.and_then(|bytes| secret(&bytes)).map(Self).ok_or_else(|| {
             Error::setup(format!(
                 "{source} does not hold a master key: it must be the base64 form of exactly 32 bytes, \
                  as `openssl rand -base64 32` prints it"
@@ -76,6 +75,13 @@ impl MasterKey {
     pub(super) fn secret(&self) -> &[u8; SECRET_LEN] {
         &self.0
     }
+}
+
+/// A secret of the right length, copied straight to where it will be overwritten.
+pub(super) fn secret(bytes: &[u8]) -> Option<Zeroizing<[u8; SECRET_LEN]>> {
+    let mut secret = Zeroizing::new([0; SECRET_LEN]);
+    (bytes.len() == SECRET_LEN).then(|| secret.copy_from_slice(bytes))?;
+    Some(secret)
 }
 
 impl fmt::Debug for MasterKey {
