@@ -1,18 +1,22 @@
 //! Everything a request needs, put together once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, OutboundSettings, Settings};
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Background};
+use crate::outbound::Outbound;
+use crate::outbound::policy::Policy;
+use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
-use crate::service::{HookKeys, Keys, Orgs, Tasks, Tokens};
+use crate::service::{Execute, HookKeys, InlineHooks, Keys, Orgs, Tasks, Tokens};
 use crate::store::{Db, migrate};
 
 /// What the outside world supplies. Tests put their own clock and a shared key pool here.
@@ -24,11 +28,18 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// The key pool; `None` starts one of the size in the settings.
     pub pool: Option<Arc<KeyPool>>,
+    /// Where the addresses of external services come from.
+    pub lookup: Arc<dyn Lookup>,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy::new()), pool: None }
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy::new()),
+            pool: None,
+            lookup: Arc::new(SystemLookup),
+        }
     }
 }
 
@@ -52,6 +63,16 @@ pub struct App {
     pub tokens: Tokens,
     /// Hook keys.
     pub hook_keys: HookKeys,
+    /// Inline hooks.
+    pub inline_hooks: InlineHooks,
+    /// Calls of inline hooks.
+    pub execute: Execute,
+    /// Where clients reach the service; `None` takes it from each request.
+    pub public_url: Option<String>,
+    /// How long a request's body may take to arrive.
+    pub body_timeout: Duration,
+    /// Whether inline hooks may name plain HTTP URLs at all.
+    pub allow_http: bool,
     /// Randomness for request and error ids.
     pub entropy: Arc<dyn Entropy>,
     _background: Arc<Background>,
@@ -100,19 +121,40 @@ impl App {
             Some(pool) => pool,
             None => Arc::new(KeyPool::start(settings.pool_size)?),
         };
+        let outbound = outbound(settings, &base.parts.lookup)?;
         lifecycle::start_recurring(&base.background, base.tokens.clone());
+        let (clock, entropy) = (base.parts.clock, base.parts.entropy);
+        let tasks = Tasks::new(base.background.handle().clone());
+        let inline_hooks = InlineHooks {
+            db: base.db.clone(),
+            keyring: Arc::clone(&keyring),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            tasks: tasks.clone(),
+            limit: settings.inline_hooks_per_org,
+        };
         Ok(Self {
             tokens: base.tokens,
+            execute: Execute {
+                hooks: inline_hooks.clone(),
+                outbound,
+                tokens: Arc::default(),
+                budget: settings.outbound.timeout,
+            },
+            inline_hooks,
             hook_keys: HookKeys {
                 db: base.db,
                 pool,
                 keyring,
-                clock: base.parts.clock,
-                entropy: Arc::clone(&base.parts.entropy),
-                tasks: Tasks::new(base.background.handle().clone()),
+                clock,
+                entropy: Arc::clone(&entropy),
+                tasks,
                 default_limit: settings.hook_keys_per_org,
             },
-            entropy: base.parts.entropy,
+            public_url: settings.public_url.clone(),
+            body_timeout: settings.body_timeout,
+            allow_http: settings.outbound.allow_http,
+            entropy,
             _background: base.background,
         })
     }
@@ -122,6 +164,17 @@ impl App {
         lifecycle::finish(&self.hook_keys.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
+}
+
+fn outbound(settings: &Settings, lookup: &Arc<dyn Lookup>) -> Result<Outbound> {
+    let OutboundSettings { allow, allow_http, ca_file, .. } = &settings.outbound;
+    let roots = match ca_file {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            Error::setup(format!("outbound.ca_file: {} cannot be read: {error}", path.display()))
+        })?),
+    };
+    Outbound::new(Policy { allow: allow.clone(), allow_http: *allow_http }, roots.as_deref(), lookup)
 }
 
 /// A new master key in its text form, for a file.

@@ -38,10 +38,28 @@ pub enum Kind {
     BadCredentials,
     /// The credentials are good but lack the permission.
     NotPermitted,
+    /// An external service failed us. The cause begins with the step that failed and holds no secret.
+    Upstream {
+        /// How it failed.
+        failure: Upstream,
+        /// What happened, in one sentence.
+        cause: String,
+    },
     /// The operator must mend something (settings, files, master key, database). One sentence that says what.
     Setup(String),
     /// A fault of ours. The caller learns nothing more.
     Internal,
+}
+
+/// How an external service can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// It could not be reached: name, address, connection or TLS.
+    Unreachable,
+    /// It answered, but not with what is needed: status, size or body.
+    BadAnswer,
+    /// It did not answer in time.
+    Silent,
 }
 
 impl Error {
@@ -55,6 +73,12 @@ impl Error {
     #[must_use]
     pub fn invalid(subject: &'static str, problem: impl fmt::Display) -> Self {
         Self::new(Kind::Invalid { subject, causes: vec![format!("{subject}: {problem}")] })
+    }
+
+    /// A name or other field that must be unique in the org and is not.
+    #[must_use]
+    pub fn taken(subject: &'static str) -> Self {
+        Self::invalid(subject, "An object with this field already exists in the current organization")
     }
 
     /// Nothing of the type `resource` has this id in the caller's org.
@@ -103,6 +127,7 @@ impl fmt::Display for Error {
             Kind::NoCredentials => f.write_str("no credentials"),
             Kind::BadCredentials => f.write_str("unknown, expired or revoked credentials"),
             Kind::NotPermitted => f.write_str("the credentials lack the permission"),
+            Kind::Upstream { cause, .. } => f.write_str(cause),
             Kind::Setup(sentence) => f.write_str(sentence),
             Kind::Internal => f.write_str("internal error"),
         }

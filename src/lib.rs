@@ -27,6 +27,7 @@ pub mod error;
 pub mod http;
 pub mod jose;
 pub mod lifecycle;
+pub mod outbound;
 pub mod seal;
 pub mod service;
 pub mod store;

@@ -24,7 +24,7 @@ impl Config {
         match self {
             Self::Check(location) => check(&location)?,
             Self::Show(location) => show(&location)?,
-            Self::Sample => out::line(SAMPLE.trim_end()),
+            Self::Sample => out::line(SAMPLE.trim_end())?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -38,7 +38,7 @@ fn check(location: &Location) -> Result<()> {
     for name in layers.unknown_variables() {
         out::remark(format!("{name} looks like a setting but is none"));
     }
-    out::line("the settings are valid");
+    out::line("the settings are valid")?;
     Ok(())
 }
 
@@ -49,6 +49,6 @@ fn show(location: &Location) -> Result<()> {
         .into_iter()
         .map(|(key, value, source)| [key, value, source.to_string()])
         .collect();
-    out::table(["SETTING", "VALUE", "FROM"], &rows);
+    out::table(["SETTING", "VALUE", "FROM"], &rows)?;
     Ok(())
 }

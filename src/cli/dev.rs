@@ -10,6 +10,7 @@ use super::files::DataDir;
 use super::serve::{Overrides, serve};
 use super::{Location, out};
 use crate::app::Base;
+use crate::config::{Layers, Source};
 use crate::domain::ids::OrgId;
 use crate::domain::org::OrgName;
 use crate::domain::permission::Grant;
@@ -31,14 +32,23 @@ impl Dev {
     pub(super) fn run(self) -> Result<ExitCode> {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
-        let settings = self.overrides.settle(location.layers()?)?;
+        let settings = self.overrides.settle(allow_loopback(location.layers()?)?)?;
         directory.prepare()?;
         serve(
             &settings,
             async |base| admin_token(base, &directory).await,
-            |address, token| announce(address, &self.data_dir, &token),
+            |address, token| announce(address, &self.data_dir, &token, settings.outbound.allow_http),
         )
     }
+}
+
+/// Lets inline hooks call services on this machine, unless the environment says where they may call.
+fn allow_loopback(layers: Layers) -> Result<Layers> {
+    if layers.source("outbound.allow") != Some(Source::Default) {
+        return Ok(layers);
+    }
+    let ranges = ["127.0.0.0/8", "::1/128"].map(str::to_owned).to_vec();
+    layers.with_flag("outbound.allow", ranges)?.with_flag("outbound.allow_http", true)
 }
 
 /// The token that the directory holds, if it still works; else a new one, which the directory then holds.
@@ -65,7 +75,7 @@ async fn default_org(base: &Base) -> Result<OrgId> {
     }
 }
 
-fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken) {
+fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken, plain_http: bool) -> Result<()> {
     let base = format!("http://{}", reachable(address));
     let token = token.reveal();
     out::line(format!(
@@ -76,7 +86,11 @@ fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken) {
          curl -H 'Authorization: SSWS {token}' {base}/api/v1/hook-keys\n",
         version = env!("CARGO_PKG_VERSION"),
         data_dir = data_dir.display(),
-    ));
+    ))?;
+    if plain_http {
+        out::line("Inline hooks may call this machine over plain HTTP. Only dev allows that.\n")?;
+    }
+    Ok(())
 }
 
 /// An address that a client on this machine can call.

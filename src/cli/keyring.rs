@@ -91,9 +91,11 @@ impl Status {
                 [term.term.to_string(), out::moment(term.created), term.blobs.to_string(), note.to_owned()]
             })
             .collect();
-        out::table(["TERM", "CREATED", "BLOBS", ""], &rows);
+        out::table(["TERM", "CREATED", "BLOBS", ""], &rows)?;
         if orphans > 0 {
-            out::line(format!("{orphans} sealed value(s) belong to no term: run `hook-keys keyring verify`"));
+            out::line(format!(
+                "{orphans} sealed value(s) belong to no term: run `hook-keys keyring verify`"
+            ))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -112,9 +114,9 @@ impl Verify {
             out::json(&VerdictJson { sound, broken: broken.collect() })?;
         } else {
             for (id, problem) in &broken {
-                out::line(format!("{id}: {problem}"));
+                out::line(format!("{id}: {problem}"))?;
             }
-            out::line(format!("{sound} sound, {} broken", broken.len()));
+            out::line(format!("{sound} sound, {} broken", broken.len()))?;
         }
         Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -25,7 +25,7 @@ impl Migrate {
             let base = Base::open_as_is(&settings, Parts::default(), !self.check).await?;
             let pending = migrate::pending(&base.db).await?;
             for name in &pending {
-                out::line(name);
+                out::line(name)?;
             }
             if self.check {
                 out::remark(format!("{} migration(s) pending", pending.len()));

@@ -89,11 +89,7 @@ impl Location {
             Some(file) => layers.with_file(file)?,
             None => layers,
         };
-        let layers =
-            layers
-                .with_environment(std::env::vars_os().filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                }))?;
+        let layers = layers.with_environment(std::env::vars_os())?;
         match &self.data_dir {
             Some(directory) => files::DataDir::new(directory).apply(layers),
             None => Ok(layers),
@@ -129,6 +125,8 @@ fn start_log(filter: &str) -> Result<()> {
         .with_env_filter(log_filter(filter)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Otherwise a log that cannot be written is complained of with eprintln!, which panics.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }
@@ -137,8 +135,8 @@ fn start_log(filter: &str) -> Result<()> {
 /// name and log nothing else.
 fn log_filter(text: &str) -> Result<EnvFilter> {
     let refused = |why: String| Error::setup(format!("log: {text:?} is not a log filter: {why}"));
-    let lone =
-        text.split(',').find(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err());
+    let is_level = |part: &str| !part.trim().is_empty() && part.trim().parse::<LevelFilter>().is_ok();
+    let lone = text.split(',').find(|part| !part.contains('=') && !is_level(part));
     if let Some(word) = lone {
         return Err(refused(format!("{word:?} is none of error, warn, info, debug and trace")));
     }

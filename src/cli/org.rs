@@ -117,7 +117,7 @@ impl Create {
         if self.json {
             return out::json(&Row::from(&org));
         }
-        out::line(format!("made the org {} ({})", org.name, org.id));
+        out::line(format!("made the org {} ({})", org.name, org.id))?;
         Ok(())
     }
 }
@@ -135,7 +135,7 @@ impl List {
                 [org.name.clone(), org.id.to_string(), limit, out::moment(org.created)]
             })
             .collect();
-        out::table(["NAME", "ID", "MAX HOOK KEYS", "CREATED"], &rows);
+        out::table(["NAME", "ID", "MAX HOOK KEYS", "CREATED"], &rows)?;
         Ok(())
     }
 }
@@ -148,7 +148,7 @@ impl Update {
         out::line(match limit {
             Some(limit) => format!("{} may have at most {limit} hook keys", org.name),
             None => format!("{} may have as many hook keys as the settings say", org.name),
-        });
+        })?;
         Ok(())
     }
 }
@@ -157,7 +157,7 @@ impl Delete {
     fn run(self) -> Result<()> {
         let name = OrgName::parse(&self.name)?;
         self.location.on_data(async |base, _| base.orgs.delete(name, self.force).await)?;
-        out::line(format!("deleted the org {}", self.name));
+        out::line(format!("deleted the org {}", self.name))?;
         Ok::<_, Error>(())
     }
 }

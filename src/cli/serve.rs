@@ -67,7 +67,7 @@ impl Serve {
             &settings,
             async |_| Ok(()),
             |address, ()| {
-                out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")));
+                out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")))
             },
         )
     }
@@ -78,7 +78,7 @@ impl Serve {
 pub(super) fn serve<T>(
     settings: &Settings,
     prepare: impl AsyncFnOnce(&Base) -> Result<T>,
-    announce: impl FnOnce(SocketAddr, T),
+    announce: impl FnOnce(SocketAddr, T) -> Result<()>,
 ) -> Result<ExitCode> {
     actix_web::rt::System::new().block_on(async {
         let listener = TcpListener::bind(settings.listen).map_err(|error| {
@@ -95,7 +95,7 @@ pub(super) fn serve<T>(
         let prepared = prepare(&base).await?;
         let app = Arc::new(App::build(settings, &master, base).await?);
         let server = http::server(Arc::clone(&app), listener, true)?;
-        announce(address, prepared);
+        announce(address, prepared)?;
         let outcome = server.await.map_err(|error| Error::internal("serving", error));
         app.finish().await;
         outcome.map(|()| ExitCode::SUCCESS)

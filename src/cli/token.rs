@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::{Location, out};
 use crate::config::parse_span;
+use crate::domain::Timestamp;
 use crate::domain::ids::TokenId;
 use crate::domain::org::OrgName;
 use crate::domain::permission::{Grant, Permission};
 use crate::domain::token::{self, Expiry, TokenName};
-use crate::domain::{Clock as _, clock::SystemClock};
 use crate::error::{Error, Result};
 
 #[derive(Subcommand)]
@@ -81,16 +81,11 @@ struct Row<'a> {
     last_used: Option<String>,
     expires: String,
     sliding: bool,
-    state: &'static str,
+    state: String,
 }
 
 impl<'a> Row<'a> {
-    fn new(token: &'a token::Token, org: &'a str) -> Self {
-        let state = match token.revoked {
-            Some(_) => "revoked",
-            None if token.is_live(SystemClock.now()) => "live",
-            None => "expired",
-        };
+    fn new(token: &'a token::Token, org: &'a str, now: Timestamp) -> Self {
         Self {
             id: token.id.as_str(),
             token: None,
@@ -101,7 +96,7 @@ impl<'a> Row<'a> {
             last_used: token.last_used.map(out::moment),
             expires: out::moment(token.expires()),
             sliding: matches!(token.expiry, Expiry::Idle(_)),
-            state,
+            state: token.state(now).to_string(),
         }
     }
 }
@@ -128,11 +123,11 @@ impl Create {
             let org = base.orgs.find(org).await?;
             base.tokens.create(org.id, name, grant, expires_in).await
         })?;
-        let row = Row { token: Some(secret.reveal()), ..Row::new(&token, &self.org) };
+        let row = Row { token: Some(secret.reveal()), ..Row::new(&token, &self.org, token.created) };
         if self.json {
             return out::json(&row);
         }
-        out::line(secret.reveal());
+        out::line(secret.reveal())?;
         out::remark(format!("Keep it: it is not shown again. Its id is {}.", token.id));
         Ok(())
     }
@@ -141,28 +136,28 @@ impl Create {
 impl List {
     fn run(self) -> Result<()> {
         let only = self.org.as_deref().map(OrgName::parse).transpose()?;
-        let (orgs, tokens) = self.location.on_data(async |base, _| {
+        let (orgs, tokens, now) = self.location.on_data(async |base, _| {
             let only = match only {
                 Some(name) => Some(base.orgs.find(name).await?.id),
                 None => None,
             };
-            Ok((base.orgs.list().await?, base.tokens.list(only).await?))
+            Ok((base.orgs.list().await?, base.tokens.list(only).await?, base.tokens.clock.now()))
         })?;
         let names: HashMap<_, _> = orgs.iter().map(|org| (org.id.clone(), org.name.as_str())).collect();
         let rows: Vec<_> = tokens
             .iter()
-            .map(|token| Row::new(token, names.get(&token.org).copied().unwrap_or_default()))
+            .map(|token| Row::new(token, names.get(&token.org).copied().unwrap_or_default(), now))
             .collect();
         if self.json {
             return out::json(&rows);
         }
         let cells = |row: &Row<'_>| {
             let last_used = row.last_used.clone().unwrap_or_else(|| "never".to_owned());
-            [row.id, row.org, row.name, row.state, &row.permissions, &last_used, &row.expires]
+            [row.id, row.org, row.name, &row.state, &row.permissions, &last_used, &row.expires]
                 .map(str::to_owned)
         };
         let titles = ["ID", "ORG", "NAME", "STATE", "PERMISSIONS", "LAST USED", "EXPIRES"];
-        out::table(titles, &rows.iter().map(cells).collect::<Vec<_>>());
+        out::table(titles, &rows.iter().map(cells).collect::<Vec<_>>())?;
         Ok(())
     }
 }
@@ -176,7 +171,7 @@ impl Revoke {
             )
         })?;
         self.location.on_data(async |base, _| base.tokens.revoke(id).await)?;
-        out::line(format!("revoked {}", self.id));
+        out::line(format!("revoked {}", self.id))?;
         Ok(())
     }
 }

@@ -1,9 +1,18 @@
 //! Time as a parameter.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A moment, in UTC. Stored as milliseconds since the Unix epoch.
 pub type Timestamp = DateTime<Utc>;
+
+/// The moment `span` after `moment`, or the end of time where that is out of range.
+#[must_use]
+pub fn later(moment: Timestamp, span: Duration) -> Timestamp {
+    let end = TimeDelta::from_std(span).ok().and_then(|span| moment.checked_add_signed(span));
+    end.unwrap_or(Timestamp::MAX_UTC)
+}
 
 /// Where the time comes from. Tests put a clock here that they can move.
 pub trait Clock: Send + Sync {

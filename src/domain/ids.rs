@@ -49,6 +49,10 @@ prefixed_id!(
     HookKeyId, "HKY"
 );
 prefixed_id!(
+    /// An inline hook: `cal` and 17 characters (contract §1, recorded).
+    InlineHookId, "cal"
+);
+prefixed_id!(
     /// An API token: `00T` and 17 characters (contract §8, recorded).
     TokenId, "00T"
 );
@@ -95,6 +99,11 @@ pub fn request_id(entropy: &dyn Entropy) -> Result<String> {
 /// The id of one error answer: `oae` and 22 characters of `[A-Za-z0-9_-]` (contract §2, recorded).
 pub fn error_id(entropy: &dyn Entropy) -> Result<String> {
     Ok(format!("oae{}", random_text(entropy, URL_SAFE, 22)?))
+}
+
+/// The `jti` of a JWT: 32 characters of `[A-Za-z0-9_-]`, never the same twice (RFC 7519 §4.1.7).
+pub fn jwt_id(entropy: &dyn Entropy) -> Result<String> {
+    random_text(entropy, URL_SAFE, 32)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ pub mod clock;
 pub mod entropy;
 pub mod hook_key;
 pub mod ids;
+pub mod inline_hook;
 pub mod org;
 pub mod permission;
+pub mod secret;
 pub mod text;
 pub mod token;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::clock::Timestamp;
+use super::clock::{Timestamp, later};
 use super::entropy::{Entropy, URL_SAFE, random_text};
 use super::ids::{OrgId, TokenId};
 use super::permission::Grant;
@@ -74,6 +74,27 @@ pub enum Expiry {
     At(Timestamp),
 }
 
+/// Whether a token works, and why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Live,
+    /// It has ended by itself.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
 /// All that is known of a token but its secret.
 #[derive(Debug, Clone)]
 pub struct Token {
@@ -101,13 +122,17 @@ impl Token {
     pub fn expires(&self) -> Timestamp {
         match self.expiry {
             Expiry::At(moment) => moment,
-            Expiry::Idle(window) => self.last_used.unwrap_or(self.created) + window,
+            Expiry::Idle(window) => later(self.last_used.unwrap_or(self.created), window),
         }
     }
 
-    /// Whether the token works at `now`.
+    /// What the token is at `now`.
     #[must_use]
-    pub fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked.is_none() && now < self.expires()
+    pub fn state(&self, now: Timestamp) -> State {
+        match self.revoked {
+            Some(_) => State::Revoked,
+            None if now < self.expires() => State::Live,
+            None => State::Expired,
+        }
     }
 }

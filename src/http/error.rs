@@ -27,6 +27,8 @@ pub enum Failure {
     Malformed,
     /// The body is larger than allowed.
     BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTooSlow,
     /// A body is needed and none was announced.
     LengthRequired,
     /// The framework refused the request with this status before a handler saw it.
@@ -39,7 +41,7 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Service(error) => match error.kind() {
-                Kind::Invalid { .. } => StatusCode::BAD_REQUEST,
+                Kind::Invalid { .. } | Kind::Upstream { .. } => StatusCode::BAD_REQUEST,
                 Kind::NotFound { .. } => StatusCode::NOT_FOUND,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
@@ -50,6 +52,7 @@ impl Failure {
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::WrongContentType | Self::NotAcceptable | Self::Malformed => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::Framework(status) => *status,
         }

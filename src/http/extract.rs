@@ -4,9 +4,11 @@ use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout;
 
 use super::error::Failure;
 use crate::app::App;
@@ -66,8 +68,7 @@ impl<P: Requirement> FromRequest for Authed<P> {
 }
 
 async fn authenticate(request: &HttpRequest) -> Result<Caller, Failure> {
-    let app: &web::Data<App> =
-        request.app_data().ok_or_else(|| Error::internal("authenticating", "there is no App"))?;
+    let app = app(request)?;
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
     let text = header.to_str().unwrap_or_default();
     let token = ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
@@ -76,6 +77,10 @@ async fn authenticate(request: &HttpRequest) -> Result<Caller, Failure> {
         None => Error::new(Kind::BadCredentials).into(),
     })?;
     Ok(app.tokens.authenticate(&token).await?)
+}
+
+fn app(request: &HttpRequest) -> Result<&web::Data<App>, Error> {
+    request.app_data().ok_or_else(|| Error::internal("serving", "there is no App"))
 }
 
 /// The token of `SSWS <token>`. The blank may be missing: Okta's Python SDK leaves it out (contract §0.1).
@@ -109,9 +114,27 @@ impl FromRequest for Body {
 }
 
 impl Body {
-    /// Reads the body as a JSON object: announced, of the right media type, at most [`BODY_LIMIT`] bytes,
-    /// well-formed.
+    /// Reads a JSON object.
     pub async fn object<T: DeserializeOwned>(self) -> Result<T, Failure> {
+        let bytes = self.read().await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Failure::Malformed)?;
+        // Without this check, serde would take an array for a struct, its items as the members in order.
+        if !text.trim_start().starts_with('{') {
+            return Err(Failure::Malformed);
+        }
+        serde_json::from_str(text).map_err(|_| Failure::Malformed)
+    }
+
+    /// Reads any JSON value, to be passed on as it is.
+    pub async fn verbatim(self) -> Result<Vec<u8>, Failure> {
+        let bytes = self.read().await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Failure::Malformed)?;
+        serde_json::from_str::<IgnoredAny>(text).map_err(|_| Failure::Malformed)?;
+        Ok(bytes.into())
+    }
+
+    /// Reads the body: announced, of the right media type, at most [`BODY_LIMIT`] bytes.
+    async fn read(self) -> Result<Bytes, Failure> {
         let headers = self.request.headers();
         if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
             return Err(Failure::LengthRequired);
@@ -123,13 +146,11 @@ impl Body {
         if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
             return Err(Failure::BodyTooLarge);
         }
-        let read = self.payload.to_bytes_limited(BODY_LIMIT).await;
-        let bytes = read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)?;
-        // Without this check, serde would take an array for a struct, its items as the members in order.
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Failure::Malformed);
-        }
-        serde_json::from_slice(&bytes).map_err(|_| Failure::Malformed)
+        // A client that sends nothing must not hold its connection for ever.
+        let limit = app(&self.request)?.body_timeout;
+        let read = timeout(limit, self.payload.to_bytes_limited(BODY_LIMIT)).await;
+        let read = read.map_err(|_| Failure::BodyTooSlow)?;
+        read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)
     }
 }
 

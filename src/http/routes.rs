@@ -19,7 +19,7 @@ const OPENAPI: &str = include_str!("../../openapi.yaml");
 #[must_use]
 #[rustfmt::skip]
 pub fn table() -> Vec<Endpoint> {
-    use okta::hook_keys;
+    use okta::{hook_keys, inline_hooks};
     vec![
         guarded(Method::GET,    "/api/v1/hook-keys",                hook_keys::list),
         guarded(Method::POST,   "/api/v1/hook-keys",                hook_keys::create),
@@ -27,6 +27,15 @@ pub fn table() -> Vec<Endpoint> {
         guarded(Method::PUT,    "/api/v1/hook-keys/{id}",           hook_keys::replace),
         guarded(Method::DELETE, "/api/v1/hook-keys/{id}",           hook_keys::delete),
         guarded(Method::GET,    "/api/v1/hook-keys/public/{keyId}", hook_keys::get_public),
+        guarded(Method::GET,    "/api/v1/inlineHooks",              inline_hooks::list),
+        guarded(Method::POST,   "/api/v1/inlineHooks",              inline_hooks::create),
+        guarded(Method::GET,    "/api/v1/inlineHooks/{id}",         inline_hooks::get),
+        guarded(Method::PUT,    "/api/v1/inlineHooks/{id}",         inline_hooks::replace),
+        guarded(Method::POST,   "/api/v1/inlineHooks/{id}",         inline_hooks::update),
+        guarded(Method::DELETE, "/api/v1/inlineHooks/{id}",         inline_hooks::delete),
+        guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/activate",   inline_hooks::activate),
+        guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/deactivate", inline_hooks::deactivate),
+        guarded(Method::POST,   "/api/v1/inlineHooks/{id}/execute", inline_hooks::execute),
         open(   Method::GET,    "/openapi.yaml",                    openapi),
     ]
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::blob::{self, Place};
-use super::master::MasterKey;
+use super::master::{MasterKey, secret};
 use crate::crypto::aead::SECRET_LEN;
 use crate::domain::Entropy;
 use crate::error::{Error, Result};
@@ -50,42 +50,31 @@ impl Keyring {
             let named = blob::term(wrapped).ok().filter(|named| *named == MASTER);
             let secret = named
                 .and_then(|_| blob::open(master.secret(), WRAP_LABEL, &place(&row), wrapped).ok())
-                .and_then(|bytes| <[u8; SECRET_LEN]>::try_from(bytes.as_slice()).ok())
+                .and_then(|bytes| secret(&bytes))
                 .ok_or_else(|| {
                     Error::setup(format!(
                         "this master key does not open term {term} of the database's keyring: \
                          start with the master key that this database was made with"
                     ))
                 })?;
-            open.insert(*term, Zeroizing::new(secret));
+            open.insert(*term, secret);
         }
         let current = open.keys().next_back().copied();
         let current = current.ok_or_else(|| Error::internal("keyring", "it has no term"))?;
         Ok(Self { terms: open, current })
     }
 
-    /// The terms in rising order.
-    pub fn terms(&self) -> impl Iterator<Item = u32> {
-        self.terms.keys().copied()
-    }
-
-    /// The term that new values are sealed under.
-    #[must_use]
-    pub fn current(&self) -> u32 {
-        self.current
-    }
-
     /// Seals a value for its place.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
-        blob::seal(self.secret(self.current)?, self.current, VALUE_LABEL, place, plain, entropy)
+        blob::seal(self.secret_of(self.current)?, self.current, VALUE_LABEL, place, plain, entropy)
     }
 
     /// Opens the value at its place. The error says what is wrong with it, for the log.
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        blob::open(self.secret(blob::term(sealed)?)?, VALUE_LABEL, place, sealed)
+        blob::open(self.secret_of(blob::term(sealed)?)?, VALUE_LABEL, place, sealed)
     }
 
-    fn secret(&self, term: u32) -> Result<&[u8; SECRET_LEN]> {
+    fn secret_of(&self, term: u32) -> Result<&[u8; SECRET_LEN]> {
         self.terms
             .get(&term)
             .map(|secret| &**secret)
@@ -156,10 +145,10 @@ mod tests {
     #[test]
     fn old_terms_still_open_and_new_values_use_the_newest() {
         let keyring = keyring(3);
-        assert_eq!(keyring.current(), 3);
+        assert_eq!(keyring.current, 3);
         let home = at("t", "c", "row", "org");
         let entropy = SystemEntropy::new();
-        let old = blob::seal(keyring.secret(1).unwrap(), 1, VALUE_LABEL, &home, b"old", &entropy).unwrap();
+        let old = blob::seal(keyring.secret_of(1).unwrap(), 1, VALUE_LABEL, &home, b"old", &entropy).unwrap();
         assert_eq!(**keyring.open(&home, &old).unwrap(), *b"old");
         assert_eq!(blob::term(&keyring.seal(&home, b"new", &entropy).unwrap()).unwrap(), 3);
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sealing::place;
 use super::tasks::Tasks;
 use crate::crypto::KeyPool;
 use crate::crypto::rsa::RsaKeyPair;
@@ -10,7 +11,8 @@ use crate::domain::ids::{HookKeyId, KeyId, OrgId};
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::jose::jwk;
-use crate::seal::{Keyring, Place};
+use crate::seal::Keyring;
+use crate::store::sealed::Column;
 use crate::store::{self, Conn, Db};
 
 /// The use cases of hook keys. Cheap to clone.
@@ -61,8 +63,11 @@ impl HookKeys {
             last_updated: now,
             is_used: false,
         };
-        let sealed =
-            self.keyring.seal(&private_key_place(&org, key.id.as_str()), pair.pkcs8(), &*self.entropy)?;
+        let sealed = self.keyring.seal(
+            &place(Column::HookKeyPrivateKey, &org, key.id.as_str()),
+            pair.pkcs8(),
+            &*self.entropy,
+        )?;
         let default_limit = self.default_limit;
         self.db
             .write("create_hook_key", move |conn| {
@@ -121,12 +126,6 @@ impl HookKeys {
     }
 }
 
-/// Where the private half of a key is sealed to.
-pub(super) fn private_key_place<'a>(org: &'a OrgId, id: &'a str) -> Place<'a> {
-    let (table, column) = store::hook_keys::PRIVATE_KEY;
-    Place { table, column, row: id, org: org.as_str() }
-}
-
 fn missing(id: impl Into<String>) -> Error {
     Error::not_found(RESOURCE, id)
 }
@@ -154,10 +153,7 @@ fn refuse_taken_name(
     own: Option<&HookKeyId>,
 ) -> Result<()> {
     match store::hook_keys::id_of_name(conn, org, name)? {
-        Some(holder) if own.is_none_or(|own| own.as_str() != holder) => Err(Error::invalid(
-            "name",
-            "An object with this field already exists in the current organization",
-        )),
+        Some(holder) if own.is_none_or(|own| own.as_str() != holder) => Err(Error::taken("name")),
         _ => Ok(()),
     }
 }

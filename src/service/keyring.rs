@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hook_keys::private_key_place;
+use super::sealing::place;
 use crate::crypto::rsa::RsaKeyPair;
 use crate::domain::ids::OrgId;
 use crate::domain::{Clock, Entropy, Timestamp};
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::jose::jwk;
 use crate::seal::{Keyring, MasterKey, WrappedTerm, blob};
 use crate::store::keyring::Term;
+use crate::store::sealed::{Column, Value};
 use crate::store::{self, Conn, Db};
 
 /// Rows that one step of [`Keys::verify`] holds in memory.
@@ -50,9 +51,9 @@ pub struct Status {
 /// What [`Keys::verify`] finds.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// How many private halves open and match their public halves.
+    /// How many values open and, if they are private halves, match their public halves.
     pub sound: u64,
-    /// The others: the key's id, and what is wrong.
+    /// The others: the id of the key or hook, and what is wrong.
     pub broken: Vec<(String, String)>,
 }
 
@@ -80,7 +81,7 @@ impl Keys {
     pub async fn open(&self, master: &MasterKey) -> Result<Option<Keyring>> {
         let list = |conn: &mut Conn| {
             let terms = store::keyring::list(conn)?;
-            if terms.is_empty() && store::keyring::count_sealed(conn)? > 0 {
+            if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
                 return Err(Error::setup(
                     "the database holds sealed keys but its keyring is gone: restore a backup",
                 ));
@@ -97,11 +98,11 @@ impl Keys {
             .read(|conn| {
                 let terms = store::keyring::list(conn)?;
                 let last = terms.last().map(|term| term.term);
-                let mut orphans = store::keyring::count_sealed(conn)?;
+                let mut orphans = store::sealed::count(conn, None, None)?;
                 let mut found = Vec::with_capacity(terms.len());
                 for Term { term, created, .. } in terms {
                     let (from, until) = (blob::prefix(term), blob::prefix(term.saturating_add(1)));
-                    let blobs = store::keyring::count_sealed_between(conn, &from, &until)?;
+                    let blobs = store::sealed::count(conn, Some(&from), Some(&until))?;
                     orphans = orphans.saturating_sub(blobs);
                     found.push(TermStatus { term, created, blobs, current: Some(term) == last });
                 }
@@ -110,24 +111,28 @@ impl Keys {
             .await
     }
 
-    /// Opens every sealed private half and compares it with the public half beside it. Changes nothing.
+    /// Opens every sealed value, and compares each private half with the public half beside it. Changes
+    /// nothing.
     pub async fn verify(&self, keyring: &Keyring) -> Result<Verdict> {
         let mut verdict = Verdict::default();
-        let mut after = 0;
-        loop {
-            let page = self.db.read(move |conn| store::hook_keys::sealed_page(conn, after, PAGE)).await?;
-            let Some((last, _)) = page.last() else { return Ok(verdict) };
-            after = *last;
-            for (_, sealed) in page {
-                match check(keyring, &sealed) {
-                    Ok(()) => verdict.sound += 1,
-                    Err(error) => {
-                        let problem = error.private().unwrap_or_default().to_owned();
-                        verdict.broken.push((sealed.id, problem));
+        for column in Column::ALL {
+            let mut after = 0;
+            loop {
+                let page = self.db.read(move |conn| store::sealed::page(conn, column, after, PAGE)).await?;
+                let Some(last) = page.last() else { break };
+                after = last.seq;
+                for value in page {
+                    match check(keyring, column, &value) {
+                        Ok(()) => verdict.sound += 1,
+                        Err(error) => {
+                            let problem = error.private().unwrap_or_default().to_owned();
+                            verdict.broken.push((value.id, problem));
+                        }
                     }
                 }
             }
         }
+        Ok(verdict)
     }
 }
 
@@ -137,12 +142,15 @@ fn unwrap(master: &MasterKey, terms: Vec<Term>) -> Result<Keyring> {
     Keyring::unwrap(master, &wrapped)
 }
 
-fn check(keyring: &Keyring, sealed: &store::hook_keys::Sealed) -> Result<()> {
-    let org = OrgId::parse(&sealed.org)
+fn check(keyring: &Keyring, column: Column, value: &Value) -> Result<()> {
+    let org = OrgId::parse(&value.org)
         .ok_or_else(|| Error::internal("sealed value", "its row names an impossible org"))?;
-    let pkcs8 = keyring.open(&private_key_place(&org, &sealed.id), &sealed.private_key)?;
-    let pair = RsaKeyPair::from_pkcs8(pkcs8)?;
-    if jwk::rsa_n(pair.modulus()) == sealed.modulus {
+    let plain = keyring.open(&place(column, &org, &value.id), &value.blob)?;
+    if column != Column::HookKeyPrivateKey {
+        return Ok(());
+    }
+    let pair = RsaKeyPair::from_pkcs8(plain)?;
+    if jwk::rsa_n(pair.modulus()) == value.modulus {
         Ok(())
     } else {
         Err(Error::internal("sealed value", "it opens, but its public half is not the one in its row"))

@@ -1,12 +1,19 @@
 //! The use cases: rules, limits, sealing, and the transaction that holds them together.
 
+pub mod access_tokens;
+pub mod execute;
 pub mod hook_keys;
+pub mod inline_hooks;
 pub mod keyring;
 pub mod orgs;
+mod sealing;
 pub mod tasks;
 pub mod tokens;
 
+pub use access_tokens::AccessTokens;
+pub use execute::Execute;
 pub use hook_keys::HookKeys;
+pub use inline_hooks::InlineHooks;
 pub use keyring::Keys;
 pub use orgs::Orgs;
 pub use tasks::Tasks;

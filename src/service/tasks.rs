@@ -29,6 +29,15 @@ impl Tasks {
         outcome.unwrap_or_else(|fault| Err(Error::internal("task", fault)))
     }
 
+    /// Runs `work`, which computes for longer than a worker may be kept, on a thread that may block.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let outcome = self.runtime.spawn_blocking(work).await;
+        outcome.unwrap_or_else(|fault| Err(Error::internal("blocking task", fault)))
+    }
+
     /// Waits until every task that was started has ended.
     pub async fn drain(&self) {
         self.tracker.close();

@@ -7,9 +7,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::crypto::digest::sha256;
+use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
 use crate::domain::permission::Grant;
-use crate::domain::token::{ApiToken, Expiry, Token, TokenName};
+use crate::domain::token::{ApiToken, Expiry, State, Token, TokenName};
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Db};
@@ -44,12 +45,18 @@ pub struct Caller {
     pub grant: Grant,
 }
 
-/// Uses of tokens that are not in the database yet.
+/// The last use of each token that was used since the start, one entry a token.
 #[derive(Debug, Default)]
-pub struct Uses(Mutex<HashMap<TokenId, Timestamp>>);
+pub struct Uses(Mutex<HashMap<TokenId, Use>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Use {
+    at: Timestamp,
+    written: bool,
+}
 
 impl Uses {
-    fn lock(&self) -> MutexGuard<'_, HashMap<TokenId, Timestamp>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenId, Use>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,7 +77,7 @@ impl Tokens {
             org,
             name: name.as_str().to_owned(),
             grant,
-            expiry: expires_in.map_or(Expiry::Idle(self.default_idle), |span| Expiry::At(now + span)),
+            expiry: expires_in.map_or(Expiry::Idle(self.default_idle), |span| Expiry::At(later(now, span))),
             created: now,
             last_used: None,
             revoked: None,
@@ -87,14 +94,14 @@ impl Tokens {
         let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
         let mut token = token.ok_or_else(|| Error::new(Kind::BadCredentials))?;
         let now = self.clock.now();
-        // Compared under the lock: a flush in between would hide a use from both places.
+        // A use stays here after it was written, so that this sees it even if the row was read before.
         let mut uses = self.uses.lock();
-        token.last_used = token.last_used.max(uses.get(&token.id).copied());
-        if !token.is_live(now) {
+        token.last_used = token.last_used.max(uses.get(&token.id).map(|last| last.at));
+        if token.state(now) != State::Live {
             return Err(Error::new(Kind::BadCredentials));
         }
         if token.last_used.is_none_or(|last| now - last >= USE_RESOLUTION) {
-            uses.insert(token.id.clone(), now);
+            uses.insert(token.id.clone(), Use { at: now, written: false });
         }
         drop(uses);
         Ok(Caller { org: token.org, token: token.id, grant: token.grant })
@@ -123,17 +130,24 @@ impl Tokens {
 
     /// Writes the uses since the last flush, all in one transaction. Uses that could not be written stay.
     pub async fn flush_uses(&self) -> Result<()> {
-        let pending = self.uses.lock().clone();
+        let mut pending = self.uses.lock().clone();
+        pending.retain(|_, last| !last.written);
         if pending.is_empty() {
             return Ok(());
         }
         let writing = pending.clone();
         self.db
             .write("record_token_uses", move |conn| {
-                writing.iter().try_for_each(|(id, at)| store::tokens::record_use(conn, id, *at))
+                writing.iter().try_for_each(|(id, last)| store::tokens::record_use(conn, id, last.at))
             })
             .await?;
-        self.uses.lock().retain(|id, at| pending.get(id) != Some(at));
+        let mut uses = self.uses.lock();
+        for (id, written) in pending {
+            // A later use that came in the meantime waits for the next flush.
+            if let Some(last) = uses.get_mut(&id).filter(|last| **last == written) {
+                last.written = true;
+            }
+        }
         Ok(())
     }
 }

@@ -11,23 +11,7 @@ use crate::domain::hook_key::{HookKey, HookKeyName};
 use crate::domain::ids::{HookKeyId, KeyId, OrgId};
 use crate::error::Result;
 
-/// Table and column of the sealed private half, to which the sealing binds it.
-pub const PRIVATE_KEY: (&str, &str) = ("hook_keys", "private_key");
-
 type Columns = (String, String, String, String, i64, i64, bool);
-
-/// A sealed private half with what is needed to open it and to check it.
-#[derive(Debug)]
-pub struct Sealed {
-    /// The org that owns the key.
-    pub org: String,
-    /// The key's id.
-    pub id: String,
-    /// The public modulus.
-    pub modulus: String,
-    /// The sealed PKCS#8 document.
-    pub private_key: Vec<u8>,
-}
 
 /// Selects a key with `is_used` computed from the hooks that name it.
 macro_rules! columns {
@@ -148,20 +132,11 @@ pub fn delete(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<bool> {
     Ok(diesel::delete(hook_keys::table.filter(this)).execute(conn)? > 0)
 }
 
-/// Up to `limit` sealed private halves of all orgs after the sequence number `after`, with their own numbers.
-pub fn sealed_page(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<(i64, Sealed)>> {
-    let rows: Vec<(i64, String, String, String, Vec<u8>)> = hook_keys::table
-        .filter(hook_keys::seq.gt(after))
-        .order(hook_keys::seq)
-        .limit(limit)
-        .select((
-            hook_keys::seq,
-            hook_keys::org_id,
-            hook_keys::id,
-            hook_keys::modulus,
-            hook_keys::private_key,
-        ))
-        .load(conn)?;
-    let sealed = |(seq, org, id, modulus, private_key)| (seq, Sealed { org, id, modulus, private_key });
-    Ok(rows.into_iter().map(sealed).collect())
+/// The sealed private half of a key, with the alias of its public half.
+pub fn sealed_private_key(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<Option<(String, Vec<u8>)>> {
+    Ok(hook_keys::table
+        .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str())))
+        .select((hook_keys::key_id, hook_keys::private_key))
+        .first(conn)
+        .optional()?)
 }

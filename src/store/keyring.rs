@@ -1,10 +1,9 @@
-//! The table `keyring`, and counts of what is sealed under its terms.
+//! The table `keyring`.
 
-use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use super::conn::Conn;
-use super::schema::{hook_keys, keyring};
+use super::schema::keyring;
 use super::{corrupt, from_ms};
 use crate::domain::Timestamp;
 use crate::error::Result;
@@ -43,17 +42,4 @@ pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
         ))
         .execute(conn)?;
     Ok(())
-}
-
-/// How many sealed values there are in all.
-pub fn count_sealed(conn: &mut Conn) -> Result<u64> {
-    let count: i64 = hook_keys::table.select(count_star()).first(conn)?;
-    Ok(count.unsigned_abs())
-}
-
-/// How many sealed values lie between two prefixes, `until` excluded, in the order of their bytes.
-pub fn count_sealed_between(conn: &mut Conn, from: &[u8], until: &[u8]) -> Result<u64> {
-    let within = hook_keys::private_key.ge(from).and(hook_keys::private_key.lt(until));
-    let count: i64 = hook_keys::table.filter(within).select(count_star()).first(conn)?;
-    Ok(count.unsigned_abs())
 }

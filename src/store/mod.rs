@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod migrate;
 pub mod orgs;
 pub mod schema;
+pub mod sealed;
 pub mod tokens;
 
 pub use conn::{Conn, Db};

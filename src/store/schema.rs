@@ -37,7 +37,15 @@ diesel::table! {
         id -> Text,
         org_id -> Text,
         name -> Text,
+        status -> Text,
+        kind -> Text,
+        version -> Text,
+        channel -> Text,
+        headers -> Nullable<Binary>,
+        secret -> Nullable<Binary>,
         hook_key_id -> Nullable<Text>,
+        created_ms -> BigInt,
+        updated_ms -> BigInt,
     }
 }
 

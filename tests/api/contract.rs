@@ -8,11 +8,13 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use hook_keys::domain::Timestamp;
 use hook_keys::domain::hook_key::{HookKey, HookKeyName};
-use hook_keys::domain::ids::{HookKeyId, KeyId};
+use hook_keys::domain::ids::{HookKeyId, InlineHookId, KeyId};
+use hook_keys::domain::inline_hook::{HookStatus, HookType, HookUrl, InlineHook, unknown_hook_key};
 use hook_keys::domain::permission::Permission;
-use hook_keys::error::{Error, Kind};
+use hook_keys::error::{Error, Kind, Upstream};
 use hook_keys::http::error::Failure;
-use hook_keys::http::okta::wire::{HookKeyBody, HookKeyRequest, PublicJwk};
+use hook_keys::http::okta::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
+use hook_keys::http::okta::wire::inline_hooks::{self, InlineHookBody};
 use hook_keys::http::{observe, okta, routes};
 use serde_json::json;
 
@@ -59,7 +61,10 @@ fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
         let items = value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
         for item in items {
             let expected = serde_json::to_string(&item).unwrap();
-            let rendered = if item["id"].is_string() {
+            let rendered = if item["_links"].is_mapping() {
+                let hook = inline_hook(&item);
+                serde_json::to_string(&InlineHookBody::new(&hook, "http://127.0.0.1:8080")).unwrap()
+            } else if item["id"].is_string() {
                 let key = hook_key(&item);
                 serde_json::to_string(&HookKeyBody::new(&key, item["_embedded"].is_mapping())).unwrap()
             } else if item["kty"].is_string() {
@@ -76,7 +81,7 @@ fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
             compared += 1;
         }
     }
-    assert!(compared >= 5, "only {compared} examples were found");
+    assert!(compared >= 14, "only {compared} examples were found");
 }
 
 fn hook_key(example: &serde_yaml_ng::Value) -> HookKey {
@@ -93,18 +98,51 @@ fn hook_key(example: &serde_yaml_ng::Value) -> HookKey {
     }
 }
 
+fn inline_hook(example: &serde_yaml_ng::Value) -> InlineHook {
+    let text = |member: &str| example[member].as_str().unwrap().to_owned();
+    let request = serde_json::to_value(example).unwrap();
+    let draft = inline_hooks::draft(request.as_object().unwrap(), false).unwrap();
+    InlineHook {
+        id: InlineHookId::parse(&text("id")).unwrap(),
+        status: HookStatus::parse(&text("status")).unwrap(),
+        name: text("name"),
+        kind: draft.kind.unwrap(),
+        version: draft.version,
+        channel: draft.channel,
+        created: text("created").parse().unwrap(),
+        last_updated: text("lastUpdated").parse().unwrap(),
+    }
+}
+
 #[test]
 fn the_requests_in_the_document_are_read() {
-    let bodies = spec::SPEC["components"]["requestBodies"].as_object().unwrap();
+    let document = in_order();
+    let hooks = ["InlineHookHttp", "InlineHookPrivateKey", "InlineHookClientSecret"]
+        .map(|name| inline_hook(&document["components"]["examples"][name]["value"]));
     let mut read = 0;
-    for body in bodies.values() {
-        for example in body["content"]["application/json"]["examples"].as_object().unwrap().values() {
-            let request: HookKeyRequest = serde_json::from_value(example["value"].clone()).unwrap();
-            assert_eq!(request.name().unwrap().as_str(), example["value"]["name"].as_str().unwrap());
+    for (body, description) in spec::SPEC["components"]["requestBodies"].as_object().unwrap() {
+        for (name, example) in description["content"]["application/json"]["examples"].as_object().unwrap() {
+            let value = &example["value"];
+            let members = value.as_object().unwrap();
+            match body.as_str() {
+                "CreateHookKey" | "ReplaceHookKey" => {
+                    let request: HookKeyRequest = serde_json::from_value(value.clone()).unwrap();
+                    assert_eq!(request.name().unwrap().as_str(), value["name"].as_str().unwrap());
+                }
+                "CreateInlineHook" => assert!(inline_hooks::draft(members, false).unwrap().kind.is_some()),
+                "ReplaceInlineHook" => drop(inline_hooks::draft(members, false).unwrap()),
+                // A patch is made for one kind of hook; it must fit one of the three.
+                "UpdateInlineHook" => assert!(
+                    hooks.iter().any(|hook| inline_hooks::patched(hook, members, false).is_ok()),
+                    "{name} fits no hook"
+                ),
+                "ExecuteInlineHook" => {}
+                other => panic!("{other} is read by no test"),
+            }
             read += 1;
         }
     }
-    assert!(read >= 2, "only {read} examples were found");
+    assert!(read >= 15, "only {read} examples were found");
 }
 
 #[test]
@@ -112,6 +150,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
     let service = |kind| Failure::Service(Error::new(kind));
     let name = |text: String| Failure::Service(HookKeyName::parse(text).unwrap_err());
     let not_found = |id: &str| Failure::Service(Error::not_found("HookKey", id));
+    let upstream = |failure, cause: &str| service(Kind::Upstream { failure, cause: cause.to_owned() });
     let framework = actix_web::http::StatusCode::BAD_REQUEST;
     let rendered: BTreeSet<_> = [
         name(String::new()),
@@ -120,6 +159,20 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         name("\u{1f511}".to_owned()),
         not_found("HKY0000000000000None"),
         not_found("00000000-0000-4000-8000-000000000000"),
+        Failure::Service(serde_json::from_str::<HookKeyRequest>("{\"name\":1}").unwrap().name().unwrap_err()),
+        Failure::Service(Error::taken("name")),
+        Failure::Service(HookType::parse("x").unwrap_err()),
+        Failure::Service(HookUrl::parse("channel.config.uri", "http://example.com", false).unwrap_err()),
+        Failure::Service(unknown_hook_key("HKY1p7jWLndGQV9M60g4")),
+        Failure::Service(Error::not_found("InlineHook", "cal0000000000000None")),
+        upstream(Upstream::Unreachable, "hook: The connection was refused"),
+        upstream(Upstream::BadAnswer, "hook: The service answered with status 500"),
+        upstream(Upstream::BadAnswer, "token: The token endpoint answered with status 401 (invalid_client)"),
+        upstream(
+            Upstream::BadAnswer,
+            "hook: The answer is not valid JSON: expected value at line 1 column 1",
+        ),
+        upstream(Upstream::Silent, "hook: There was no answer within 3s"),
         service(Kind::NoCredentials),
         service(Kind::BadCredentials),
         service(Kind::NotPermitted),
@@ -132,6 +185,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         Failure::NotAcceptable,
         Failure::Malformed,
         Failure::BodyTooLarge,
+        Failure::BodyTooSlow,
         Failure::LengthRequired,
         Failure::Framework(framework),
     ]
@@ -141,7 +195,16 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
     let mut documented = BTreeSet::new();
     for (name, example) in in_order()["components"]["examples"].as_mapping().unwrap() {
         // Rules that ask the database: tests of the API itself compare their texts.
-        let by_database = ["NameTaken", "NameNotText", "LimitReached", "KeyInUse"];
+        let by_database = [
+            "LimitReached",
+            "KeyInUse",
+            "HookTypeFixed",
+            "HookAuthValueMissing",
+            "HookClientSecretMissing",
+            "HookLimitReached",
+            "HookActive",
+            "HookInactive",
+        ];
         let mut value = example["value"].clone();
         if value["errorCode"].is_string() && !by_database.contains(&name.as_str().unwrap()) {
             value["errorId"] = "oae".into();

@@ -5,6 +5,9 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::too_many_lines,
     reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
 )]
 
@@ -12,6 +15,7 @@ mod authz;
 mod cli;
 mod contract;
 mod crash;
+mod faults;
 mod harness;
 mod okta;
 mod sealing;

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::process::{Dev, complaint, on, stdout};
-use crate::harness::sql;
+use crate::harness::service::Service;
+use crate::harness::{hook, oauth_channel, path_of_hook, sql};
 
 /// A data directory with two keys in the org `default` and one in another.
 struct Scene {
@@ -170,4 +171,52 @@ async fn a_damaged_or_missing_keyring_stops_the_start_and_is_not_replaced() {
     assert!(stdout(&on(&scene.data, &["keyring", "status"])).contains("3 sealed value(s) belong to no term"));
     scene.sql("INSERT INTO keyring SELECT * FROM kept");
     assert_eq!(scene.broken(), []);
+}
+
+#[tokio::test]
+async fn the_headers_and_secrets_of_hooks_are_bound_to_their_places_too() {
+    let scene = scene().await;
+    let dev = Dev::start(&scene.data, &[]);
+    let channel = json!({ "type": "HTTP", "config": {
+        "uri": "https://example.com",
+        "headers": [{ "key": "X", "value": "1" }],
+        "authScheme": { "type": "HEADER", "key": "A", "value": "v" },
+    } });
+    let made = dev.client().create_hook(hook("one", channel.clone())).await;
+    let other = dev.client().create_hook(hook("two", channel)).await;
+    let verify = || stdout(&on(&scene.data, &["keyring", "verify"]));
+    assert!(verify().contains("7 sound, 0 broken"));
+    let status = on(&scene.data, &["keyring", "status", "--json"]);
+    let status: Value = serde_json::from_str(&stdout(&status)).unwrap();
+    assert_eq!((&status["terms"][0]["blobs"], &status["orphans"]), (&json!(7), &json!(0)));
+
+    let (id, other) = (made["id"].as_str().unwrap(), other["id"].as_str().unwrap());
+    scene.sql(&format!("UPDATE inline_hooks SET headers = secret WHERE id = '{id}'"));
+    scene.sql(&format!(
+        "UPDATE inline_hooks SET secret = (SELECT secret FROM inline_hooks WHERE id = '{id}') WHERE id = '{other}'"
+    ));
+    let output = on(&scene.data, &["keyring", "verify"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("5 sound, 2 broken") && text.contains(id) && text.contains(other), "{text}");
+    // Nothing is served from a value that does not open.
+    dev.client().get(&path_of_hook(&made)).await.expect_error(500, "E0000009", "");
+    let execute = format!("/api/v1/inlineHooks/{other}/execute");
+    dev.client().post(&execute, json!({})).await.expect_error(500, "E0000009", "");
+    let log = dev.log_text();
+    assert!(log.contains("it does not open: it was altered, sealed for another row or org"), "{log}");
+}
+
+#[tokio::test]
+async fn a_moved_private_half_signs_nothing() {
+    let scene = scene().await;
+    let dev = Dev::start(&scene.data, &[]);
+    let key = json!({ "id": scene.ids[0] });
+    let endpoint = Service::answering(json!({ "access_token": "t" }));
+    let made = dev.client().create_hook(hook("h", oauth_channel(&endpoint.base, &endpoint.base, &key))).await;
+    let execute = path_of_hook(&made) + "/execute";
+    dev.client().post(&execute, json!({})).await.expect(200);
+    let calls = endpoint.calls();
+    scene.sql("UPDATE hook_keys SET private_key = (SELECT private_key FROM hook_keys WHERE id = '{b}') WHERE id = '{a}'");
+    dev.client().post(&execute, json!({})).await.expect_error(500, "E0000009", "");
+    assert_eq!(endpoint.calls(), calls, "no service heard of it");
 }

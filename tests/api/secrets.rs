@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::harness::path_of;
 use crate::harness::private::{Secrets, open_all};
 use crate::harness::process::{Dev, on};
+use crate::harness::service::Service;
+use crate::harness::{hook, path_of, path_of_hook};
 
 /// All that came out of a server, by where it came out.
 type Places = Vec<(String, Vec<u8>)>;
@@ -93,6 +94,54 @@ async fn no_private_number_of_50_keys_is_in_the_database_the_log_at_trace_level_
     for (name, bytes) in places.iter().filter(|(name, _)| !name.ends_with("master.key")) {
         assert!(!contains(bytes, master_key.trim().as_bytes()), "the master key is in {name}");
     }
+}
+
+#[tokio::test]
+async fn no_secret_of_a_hook_is_in_the_database_the_log_at_trace_level_or_any_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let dev = Dev::start(&data, &["--log", "trace"]);
+    let client = dev.client();
+    let [value, secret, token, header] = ["5chemeValue", "cl1entSecret", "4ccessToken", "h3aderValue"]
+        .map(|name| format!("{name}{}", &dev.token[2..22]));
+    let granted = json!({ "access_token": token, "expires_in": 60 });
+    let (endpoint, receiver) = (Service::answering(granted), Service::answering(json!({})));
+    let headers = json!([{ "key": "X-One", "value": header }]);
+    let scheme = json!({ "type": "HEADER", "key": "Authorization", "value": value });
+    let fixed = json!({ "uri": receiver.base, "headers": headers, "authScheme": scheme });
+    let oauth = json!({
+        "uri": receiver.base, "headers": headers, "clientId": "c", "tokenUrl": endpoint.base,
+        "authType": "client_secret_post", "clientSecret": secret,
+    });
+    let mut places = Places::new();
+    for (name, channel) in [
+        ("fixed", json!({ "type": "HTTP", "config": fixed })),
+        ("oauth", json!({ "type": "OAUTH", "config": oauth })),
+    ] {
+        let made = client.post("/api/v1/inlineHooks", hook(name, channel)).await.expect(200);
+        let path = path_of_hook(&made.json());
+        let executed = client.post(&format!("{path}/execute"), json!({})).await.expect(200);
+        let seen = client.get(&path).await.expect(200);
+        assert!(seen.text.contains(&header), "header values are echoed");
+        places
+            .extend([made, executed, seen].map(|answer| ("an answer".to_owned(), answer.text.into_bytes())));
+    }
+    // The services did get what they should.
+    assert_eq!(receiver.seen()[0].header("authorization"), Some(value.as_str()));
+    assert_eq!(endpoint.seen()[0].field("client_secret"), Some(secret.clone()));
+    assert_eq!(receiver.seen()[1].header("authorization"), Some(&*format!("Bearer {token}")));
+    let mut at_rest: Places = vec![("the log".to_owned(), dev.log_text().into_bytes())];
+    dev.kill();
+    at_rest.extend(files(&data));
+    for (place, bytes) in places.iter().chain(&at_rest) {
+        for hidden in [&value, &secret, &token] {
+            assert!(!contains(bytes, hidden.as_bytes()), "{hidden} is in {place}");
+        }
+    }
+    for (place, bytes) in &at_rest {
+        assert!(!contains(bytes, header.as_bytes()), "{header} is in {place}");
+    }
+    assert!(at_rest.iter().any(|(_, bytes)| contains(bytes, receiver.base.as_bytes())), "the search works");
 }
 
 /// Finds any of thousands of needles in megabytes: every run of eight bytes, with where it stands.

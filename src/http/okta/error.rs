@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::Kind;
+use crate::error::{Kind, Upstream};
 use crate::http::error::Failure;
 use crate::http::extract::BODY_LIMIT;
 
@@ -43,6 +43,14 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             Kind::NotFound { resource, id } => {
                 plain("E0000007", &format!("Not found: Resource not found: {id} ({resource})"))
             }
+            Kind::Upstream { failure, cause } => {
+                let (code, summary) = match failure {
+                    Upstream::Unreachable => ("E0000134", "The inline hook could not be reached"),
+                    Upstream::BadAnswer => ("E0000135", "The inline hook answered with an error"),
+                    Upstream::Silent => ("E0000137", "The inline hook did not answer in time"),
+                };
+                (code, summary.to_owned(), vec![cause.clone()])
+            }
             Kind::NoCredentials => plain("E0000005", "Invalid session"),
             Kind::BadCredentials => plain("E0000011", "Invalid token provided"),
             Kind::NotPermitted => {
@@ -69,6 +77,9 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             MALFORMED.to_owned(),
             vec![format!("body: The body must not be larger than {BODY_LIMIT} bytes")],
         ),
+        Failure::BodyTooSlow => {
+            ("E0000003", MALFORMED.to_owned(), vec!["body: The body did not arrive in time".to_owned()])
+        }
         Failure::LengthRequired => (
             "E0000003",
             MALFORMED.to_owned(),

@@ -1,17 +1,14 @@
 //! `/api/v1/hook-keys` (contract §4).
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
 
-use super::wire::{HookKeyBody, HookKeyRequest, PublicJwk};
+use super::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
+use super::{Answer, json, parameter};
 use crate::app::App;
 use crate::domain::hook_key::RESOURCE;
 use crate::domain::ids::{HookKeyId, KeyId};
 use crate::error::Error;
-use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead};
-
-type Answer = Result<HttpResponse, Failure>;
 
 /// `GET /`: all keys in creation order, without their public halves.
 pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>) -> Answer {
@@ -35,7 +32,9 @@ pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: 
         return Ok(json(&PublicJwk::new(&key)));
     }
     let key = app.hook_keys.find(&authed.caller.org, hook_key_id(segment)?).await?;
-    Ok(json(&HookKeyBody::new(&key, expands_public_key(&request))))
+    // Other values and other parameters are ignored.
+    let expand = super::query(&request, "expand").is_some_and(|value| value == "publickey");
+    Ok(json(&HookKeyBody::new(&key, expand)))
 }
 
 /// `GET /public/{keyId}`: the public half alone.
@@ -68,21 +67,7 @@ pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, requ
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn json(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().json(body)
-}
-
-fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
-    request.match_info().get(name).unwrap_or_default()
-}
-
 /// An id of another form is the id of nothing.
 fn hook_key_id(segment: &str) -> Result<HookKeyId, Error> {
     HookKeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))
-}
-
-/// Whether the query asks for the public half. Other parameters and values are ignored.
-fn expands_public_key(request: &HttpRequest) -> bool {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
-    pairs.is_ok_and(|pairs| pairs.iter().any(|(name, value)| name == "expand" && value == "publickey"))
 }

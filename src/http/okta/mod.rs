@@ -2,17 +2,37 @@
 
 pub mod error;
 pub mod hook_keys;
+pub mod inline_hooks;
 pub mod wire;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::Next;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 use super::error::Failure;
 
 /// Where Okta's paths begin.
 pub const PREFIX: &str = "/api/v1/";
+
+/// What a handler returns.
+type Answer = Result<HttpResponse, Failure>;
+
+fn json(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().json(body)
+}
+
+fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// The first value of a query parameter. A query that cannot be read has none.
+fn query(request: &HttpRequest, name: &str) -> Option<String> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?.into_inner();
+    pairs.into_iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value)
+}
 
 /// The middleware of every path under [`PREFIX`]: refuses a caller who accepts no JSON.
 pub async fn negotiate(

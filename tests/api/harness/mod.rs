@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod private;
 pub mod process;
+pub mod service;
 pub mod spec;
 
 use std::net::TcpListener;
@@ -15,6 +16,7 @@ use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use hook_keys::app::{App, Base, Parts, master_key};
 use hook_keys::config::{Layers, Settings};
 use hook_keys::crypto::KeyPool;
+use hook_keys::domain::clock::SystemClock;
 use hook_keys::domain::org::OrgName;
 use hook_keys::domain::permission::Grant;
 use hook_keys::domain::token::TokenName;
@@ -22,7 +24,7 @@ use hook_keys::domain::{Clock, Timestamp};
 use hook_keys::http;
 use hook_keys::service::{Orgs, Tokens};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use answer::Answer;
 
@@ -30,6 +32,13 @@ pub use answer::Answer;
 static POOL: LazyLock<Arc<KeyPool>> = LazyLock::new(|| Arc::new(KeyPool::start(8).unwrap()));
 
 const DATABASE: &str = "test.db";
+
+/// Lets inline hooks call this machine, and gives up on them soon.
+pub const LOOPBACK: [(&str, &str); 3] = [
+    ("HOOK_KEYS_OUTBOUND_ALLOW", "127.0.0.0/8"),
+    ("HOOK_KEYS_OUTBOUND_ALLOW_HTTP", "true"),
+    ("HOOK_KEYS_OUTBOUND_TIMEOUT", "1s"),
+];
 
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
@@ -50,6 +59,15 @@ impl TestClock {
     pub fn advance(&self, span: Duration) {
         *self.0.lock().unwrap() += span;
     }
+
+    pub fn go_back(&self, span: Duration) {
+        *self.0.lock().unwrap() -= span;
+    }
+
+    /// For tests in which others look at the real time.
+    pub fn set_to_now(&self) {
+        *self.0.lock().unwrap() = SystemClock.now();
+    }
 }
 
 impl Clock for TestClock {
@@ -68,11 +86,21 @@ pub struct Client {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::start_with(&[], Parts::default()).await
+    }
+
+    /// One whose inline hooks may call this machine over plain HTTP, with little patience.
+    pub async fn start_with_hooks() -> Self {
+        Self::start_with(&LOOPBACK, Parts::default()).await
+    }
+
+    /// One with more settings, as variables, and with parts of the test's own. Its clock stays the test's.
+    pub async fn start_with(variables: &[(&str, &str)], parts: Parts) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let born = "2026-01-31T23:59:58.765Z".parse().unwrap();
         let clock = Arc::new(TestClock(Mutex::new(born)));
-        let parts = Parts { clock: Arc::clone(&clock) as _, ..Parts::default() };
-        let settings = settings(directory.path());
+        let parts = Parts { clock: Arc::clone(&clock) as _, ..parts };
+        let settings = settings(directory.path(), variables);
         let base = base(&settings, parts).await;
         let (orgs, tokens) = (base.orgs.clone(), base.tokens.clone());
         let app = Arc::new(App::build(&settings, &master_key(&settings).unwrap(), base).await.unwrap());
@@ -117,15 +145,6 @@ impl Server {
         sql(&self.database(), statement);
     }
 
-    /// Puts an inline hook that names `key` beside it.
-    pub fn use_key(&self, key: &Value, hook: &str) {
-        let id = key["id"].as_str().unwrap();
-        self.sql(&format!(
-            "INSERT INTO inline_hooks (id, org_id, name, hook_key_id)
-             SELECT 'cal' || substr(id, 4), org_id, '{hook}', id FROM hook_keys WHERE id = '{id}'"
-        ));
-    }
-
     pub fn database(&self) -> PathBuf {
         self.directory.path().join(DATABASE)
     }
@@ -151,7 +170,7 @@ pub fn sql(database: &Path, statement: &str) {
 
 /// Everything a request needs, on a database in `directory`.
 pub async fn app(directory: &Path) -> App {
-    let settings = settings(directory);
+    let settings = settings(directory, &[]);
     let base = base(&settings, Parts::default()).await;
     App::build(&settings, &master_key(&settings).unwrap(), base).await.unwrap()
 }
@@ -160,14 +179,11 @@ async fn base(settings: &Settings, parts: Parts) -> Base {
     Base::open(settings, Parts { pool: Some(Arc::clone(&POOL)), ..parts }, true).await.unwrap()
 }
 
-fn settings(directory: &Path) -> Settings {
-    let variables = [
-        ("HOOK_KEYS_DATABASE_URL", format!("sqlite:{}", directory.join(DATABASE).display())),
-        ("HOOK_KEYS_MASTER_KEY", MASTER_KEY.to_owned()),
-    ];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value));
-    let layers = Layers::defaults().unwrap().with_environment(variables.into_iter()).unwrap();
-    layers.check().unwrap()
+fn settings(directory: &Path, more: &[(&str, &str)]) -> Settings {
+    let database = format!("sqlite:{}", directory.join(DATABASE).display());
+    let own = [("HOOK_KEYS_DATABASE_URL", database.as_str()), ("HOOK_KEYS_MASTER_KEY", MASTER_KEY)];
+    let variables = own.iter().chain(more).map(|(name, value)| (name.into(), value.into()));
+    Layers::defaults().unwrap().with_environment(variables).unwrap().check().unwrap()
 }
 
 /// Serves `app` on a thread with an actix system of its own.
@@ -226,8 +242,19 @@ impl Client {
 
     /// Creates a hook key.
     pub async fn create(&self, name: &str) -> Value {
-        let answer = self.post("/api/v1/hook-keys", serde_json::json!({ "name": name })).await;
+        let answer = self.post("/api/v1/hook-keys", json!({ "name": name })).await;
         answer.expect(200).json()
+    }
+
+    /// Makes an inline hook that names `key`.
+    pub async fn use_key(&self, key: &Value, name: &str) -> Value {
+        let channel = oauth_channel("https://example.com/token", "https://example.com/hook", key);
+        self.create_hook(hook(name, channel)).await
+    }
+
+    /// Makes an inline hook.
+    pub async fn create_hook(&self, body: Value) -> Value {
+        self.post("/api/v1/inlineHooks", body).await.expect(200).json()
     }
 
     /// The names of all hook keys, in the order of the list.
@@ -240,4 +267,35 @@ impl Client {
 /// The path of a hook key.
 pub fn path_of(key: &Value) -> String {
     format!("/api/v1/hook-keys/{}", key["id"].as_str().unwrap())
+}
+
+/// The path of an inline hook.
+pub fn path_of_hook(hook: &Value) -> String {
+    format!("/api/v1/inlineHooks/{}", hook["id"].as_str().unwrap())
+}
+
+/// The body that makes an inline hook of a type that may be tried twice.
+pub fn hook(name: &str, channel: Value) -> Value {
+    json!({ "name": name, "type": "com.okta.import.transform", "version": "1.0.0", "channel": channel })
+}
+
+/// A channel without authentication.
+pub fn http_channel(uri: &str) -> Value {
+    json!({ "type": "HTTP", "version": "1.0.0", "config": { "uri": uri } })
+}
+
+/// A channel that gets its access tokens with a hook key.
+pub fn oauth_channel(token_url: &str, uri: &str, key: &Value) -> Value {
+    json!({
+        "type": "OAUTH",
+        "version": "1.0.0",
+        "config": {
+            "uri": uri,
+            "clientId": "client-1",
+            "tokenUrl": token_url,
+            "authType": "private_key_jwt",
+            "scope": "hooks",
+            "hookKeyId": key["id"],
+        },
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, path_of};
+use crate::harness::{Server, oauth_channel, path_of, path_of_hook};
 
 /// The exact text of a key with its public half: member order counts.
 fn full_text(key: &Value, name: &str, created: &str, updated: &str) -> String {
@@ -175,15 +175,21 @@ async fn a_key_is_used_exactly_while_a_hook_names_it() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
     let (used, unused) = (acme.create("used").await, acme.create("unused").await);
-    server.use_key(&used, "My hook");
+    let hook = acme.use_key(&used, "My hook").await;
     let list = acme.get("/api/v1/hook-keys").await.expect(200).json();
     assert_eq!((&list[0]["isUsed"], &list[1]["isUsed"]), (&json!(true), &json!(false)));
     assert_eq!(acme.get(&path_of(&used)).await.json()["isUsed"], true);
     let renamed = acme.put(&path_of(&used), json!({ "name": "renamed" })).await.expect(200);
     assert_eq!(renamed.json()["isUsed"], true);
 
-    server.sql("UPDATE inline_hooks SET hook_key_id = NULL");
+    let other = oauth_channel("https://example.com/token", "https://example.com/hook", &unused);
+    acme.put(&path_of_hook(&hook), crate::harness::hook("My hook", other)).await.expect(200);
+    assert_eq!(acme.get(&path_of(&unused)).await.json()["isUsed"], true);
     assert_eq!(acme.get(&path_of(&used)).await.json()["isUsed"], false);
-    acme.delete(&path_of(&unused)).await.expect(204);
     acme.delete(&path_of(&used)).await.expect(204);
+    acme.post(&(path_of_hook(&hook) + "/lifecycle/deactivate"), json!({})).await.expect(200);
+    assert_eq!(acme.get(&path_of(&unused)).await.json()["isUsed"], true, "an inactive hook uses its key");
+    acme.delete(&path_of_hook(&hook)).await.expect(204);
+    assert_eq!(acme.get(&path_of(&unused)).await.json()["isUsed"], false);
+    acme.delete(&path_of(&unused)).await.expect(204);
 }

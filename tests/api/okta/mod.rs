@@ -1,4 +1,7 @@
+mod addresses;
+mod execute;
 mod hook_keys;
+mod inline_hooks;
 mod isolation;
 mod requests;
 mod rules;

@@ -132,8 +132,8 @@ async fn a_used_key_is_not_deleted_and_the_refusal_names_the_hooks() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
     let key = acme.create("k").await;
-    server.use_key(&key, "My hook");
-    let hook = key["id"].as_str().unwrap().replace("HKY", "cal");
+    let hook = acme.use_key(&key, "My hook").await;
+    let hook = hook["id"].as_str().unwrap();
     let cause = format!(
         "hookKey: Cannot delete a hook key that is in use. Used by inline hook \"My hook\" ({hook}). \
          Point the hook at another key or delete it first."
@@ -147,7 +147,7 @@ async fn the_database_itself_refuses_to_lose_a_used_key() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
     let key = acme.create("k").await;
-    server.use_key(&key, "My hook");
+    acme.use_key(&key, "My hook").await;
     let path = server.database();
     let refused =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.sql("DELETE FROM hook_keys")));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::Timestamp;
+use super::timestamp;
 use crate::domain::hook_key::{HookKey, HookKeyName};
 use crate::error::{Error, Result};
 
@@ -85,9 +85,4 @@ impl<'a> PublicJwk<'a> {
             n: &key.modulus,
         }
     }
-}
-
-/// `YYYY-MM-DDTHH:mm:ss.000Z`: hook answers never show milliseconds (contract §1, recorded).
-fn timestamp(moment: Timestamp) -> String {
-    moment.format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }

@@ -1,0 +1,127 @@
+//! `/api/v1/inlineHooks` (contract §5, §6).
+
+use actix_web::http::header::HOST;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
+use super::{Answer, json, parameter};
+use crate::app::App;
+use crate::domain::ids::InlineHookId;
+use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
+use crate::error::Error;
+use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON};
+
+/// `GET /`: all hooks in creation order, or those of `?type=`.
+pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+    let query = super::query(&request, "type");
+    let kind = query.as_deref().map(HookType::parse).transpose()?;
+    let hooks = app.inline_hooks.list(&authed.caller.org, kind).await?;
+    let base = base_url(&app, &request);
+    Ok(json(&hooks.iter().map(|hook| InlineHookBody::new(hook, &base)).collect::<Vec<_>>()))
+}
+
+/// `POST /`: makes a hook, ACTIVE from birth.
+pub async fn create(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
+    let hook = app.inline_hooks.create(&authed.caller.org, draft).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `GET /{id}`: the hook.
+pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+    let hook = app.inline_hooks.find(&authed.caller.org, hook_id(&request)?).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `PUT /{id}`: replaces all that its owner decides; the status stays.
+pub async fn replace(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let id = hook_id(&request)?;
+    let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
+    let hook = app.inline_hooks.change(&authed.caller.org, id, move |_| Ok(draft.clone())).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `POST /{id}`: changes what the body names.
+pub async fn update(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let id = hook_id(&request)?;
+    let (patch, allow_http) = (body.object::<Members>().await?, app.allow_http);
+    let edit = move |hook: &InlineHook| patched(hook, &patch, allow_http);
+    let hook = app.inline_hooks.change(&authed.caller.org, id, edit).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `DELETE /{id}`: deletes a hook that is inactive.
+pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
+    let id = hook_id(&request)?;
+    app.inline_hooks.delete(&authed.caller.org, id.clone()).await?;
+    app.execute.tokens.forget(&id);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /{id}/lifecycle/activate`: lets the hook be called. Repeating it changes nothing.
+pub async fn activate(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Answer {
+    let id = hook_id(&request)?;
+    let hook = app.inline_hooks.set_status(&authed.caller.org, id, HookStatus::Active).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `POST /{id}/lifecycle/deactivate`: keeps the hook from being called. Repeating it changes nothing.
+pub async fn deactivate(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+) -> Answer {
+    let id = hook_id(&request)?;
+    let hook = app.inline_hooks.set_status(&authed.caller.org, id, HookStatus::Inactive).await?;
+    Ok(rendered(&app, &request, &hook))
+}
+
+/// `POST /{id}/execute`: calls the hook with the body and answers what the service answered.
+pub async fn execute(
+    authed: Authed<InlineHooksManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
+    let id = hook_id(&request)?;
+    let answer = app.execute.execute(&authed.caller.org, id, body.verbatim().await?).await?;
+    Ok(HttpResponse::Ok().content_type(JSON).body(answer))
+}
+
+fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {
+    json(&InlineHookBody::new(hook, &base_url(app, request)))
+}
+
+/// Where the caller reaches the service: the setting, else plain HTTP on the host that the caller named.
+fn base_url(app: &App, request: &HttpRequest) -> String {
+    if let Some(url) = &app.public_url {
+        return url.clone();
+    }
+    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    format!("http://{}", named.unwrap_or_else(|| request.app_config().host()))
+}
+
+/// An id of another form is the id of nothing.
+fn hook_id(request: &HttpRequest) -> Result<InlineHookId, Error> {
+    let segment = parameter(request, "id");
+    InlineHookId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))
+}

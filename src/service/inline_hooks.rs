@@ -1,0 +1,262 @@
+//! Inline hooks: create, find, list, change, activate, deactivate, delete.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::sealing::place;
+use super::tasks::Tasks;
+use crate::domain::ids::{InlineHookId, OrgId};
+use crate::domain::inline_hook::{
+    self, Auth, Channel, Draft, Header, HookStatus, HookType, InlineHook, InlineHookName, RESOURCE,
+};
+use crate::domain::secret::Secret;
+use crate::domain::{Clock, Entropy};
+use crate::error::{Error, Kind, Result};
+use crate::seal::Keyring;
+use crate::store::inline_hooks::Stored;
+use crate::store::sealed::Column;
+use crate::store::{self, Conn, Db};
+
+/// The use cases of inline hooks, but for calling them. Cheap to clone.
+#[derive(Clone)]
+pub struct InlineHooks {
+    /// The database.
+    pub db: Db,
+    /// What headers and secrets are sealed with.
+    pub keyring: Arc<Keyring>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and sealing.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where writes run.
+    pub tasks: Tasks,
+    /// Most hooks of an org.
+    pub limit: u32,
+}
+
+/// One header in its sealed form.
+#[derive(Serialize, Deserialize)]
+struct SealedHeader<'a>(&'a str, &'a str);
+
+impl InlineHooks {
+    /// Makes a hook, ACTIVE from birth.
+    ///
+    /// Refused when the org has as many hooks as it may, when another of its hooks has the name, when the
+    /// hook key is none of the org's, or when the channel's secret is missing.
+    pub async fn create(&self, org: &OrgId, draft: Draft) -> Result<InlineHook> {
+        let kind = draft.kind.ok_or_else(|| Error::invalid("type", "The field cannot be left blank"))?;
+        let id = InlineHookId::generate(&*self.entropy)?;
+        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let create = move |conn: &mut Conn| {
+            // An org that was deleted since the caller authenticated took the caller's token with it.
+            store::orgs::find(conn, &org)?.ok_or_else(|| Error::new(Kind::BadCredentials))?;
+            refuse_over_limit(conn, &org, this.limit)?;
+            refuse_taken_name(conn, &org, &draft.name, None)?;
+            refuse_unknown_key(conn, &org, &draft.channel.auth)?;
+            let hook = InlineHook {
+                id: id.clone(),
+                status: HookStatus::Active,
+                name: draft.name.as_str().to_owned(),
+                kind,
+                version: draft.version.clone(),
+                channel: draft.channel.clone(),
+                created: now,
+                last_updated: now,
+            };
+            let secret = this.seal_secret(&org, &hook, draft.secret.as_ref(), None)?;
+            store::inline_hooks::insert(conn, &org, &this.sealed(&org, &hook, secret)?)?;
+            Ok(hook)
+        };
+        let db = self.db.clone();
+        self.tasks.run(async move { db.write("create_inline_hook", create).await }).await
+    }
+
+    /// The hook of this id.
+    pub async fn find(&self, org: &OrgId, id: InlineHookId) -> Result<InlineHook> {
+        let (this, org) = (self.clone(), org.clone());
+        self.db.read(move |conn| this.opened(&org, stored(conn, &org, &id)?)).await
+    }
+
+    /// All hooks of the org in creation order, or only those of one type.
+    pub async fn list(&self, org: &OrgId, kind: Option<HookType>) -> Result<Vec<InlineHook>> {
+        let (this, org) = (self.clone(), org.clone());
+        let list = move |conn: &mut Conn| {
+            let all = store::inline_hooks::list(conn, &org, kind)?;
+            all.into_iter().map(|stored| this.opened(&org, stored)).collect()
+        };
+        self.db.read(list).await
+    }
+
+    /// Changes a hook to what `edit` makes of its present state. The id, the type and the status stay.
+    ///
+    /// A draft without a secret keeps the stored one, as long as the channel still takes one of that kind.
+    pub async fn change(
+        &self,
+        org: &OrgId,
+        id: InlineHookId,
+        edit: impl Fn(&InlineHook) -> Result<Draft> + Send + 'static,
+    ) -> Result<InlineHook> {
+        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let change = move |conn: &mut Conn| {
+            let old = stored(conn, &org, &id)?;
+            let kept = old.secret.clone();
+            let hook = this.opened(&org, old)?;
+            let draft = edit(&hook)?;
+            if draft.kind.is_some_and(|kind| kind != hook.kind) {
+                return Err(Error::invalid("type", "The type of an inline hook cannot change"));
+            }
+            refuse_taken_name(conn, &org, &draft.name, Some(&id))?;
+            refuse_unknown_key(conn, &org, &draft.channel.auth)?;
+            let kept = kept.filter(|_| hook.channel.auth.same_kind(&draft.channel.auth));
+            let hook = InlineHook {
+                name: draft.name.as_str().to_owned(),
+                version: draft.version,
+                channel: draft.channel,
+                last_updated: now,
+                ..hook
+            };
+            let secret = this.seal_secret(&org, &hook, draft.secret.as_ref(), kept)?;
+            store::inline_hooks::replace(conn, &org, &this.sealed(&org, &hook, secret)?)?;
+            Ok(hook)
+        };
+        let db = self.db.clone();
+        self.tasks.run(async move { db.write("change_inline_hook", change).await }).await
+    }
+
+    /// Activates or deactivates a hook. One that is so already stays as it is.
+    pub async fn set_status(&self, org: &OrgId, id: InlineHookId, status: HookStatus) -> Result<InlineHook> {
+        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let set = move |conn: &mut Conn| {
+            let mut found = stored(conn, &org, &id)?;
+            if found.hook.status != status {
+                found.hook.status = status;
+                found.hook.last_updated = now;
+                store::inline_hooks::replace(conn, &org, &found)?;
+            }
+            this.opened(&org, found)
+        };
+        let db = self.db.clone();
+        self.tasks.run(async move { db.write("set_inline_hook_status", set).await }).await
+    }
+
+    /// Deletes a hook that is inactive. The hook key it named is free then.
+    pub async fn delete(&self, org: &OrgId, id: InlineHookId) -> Result<()> {
+        let org = org.clone();
+        let delete = move |conn: &mut Conn| {
+            if stored(conn, &org, &id)?.hook.status == HookStatus::Active {
+                return Err(Error::invalid(
+                    "inlineHook",
+                    "Cannot delete an active inline hook. Deactivate it first.",
+                ));
+            }
+            store::inline_hooks::delete(conn, &org, &id)
+        };
+        let db = self.db.clone();
+        self.tasks.run(async move { db.write("delete_inline_hook", delete).await }).await
+    }
+
+    /// Fills in the headers.
+    pub(super) fn opened(&self, org: &OrgId, stored: Stored) -> Result<InlineHook> {
+        let mut hook = stored.hook;
+        if let Some(blob) = &stored.headers {
+            let json = self.keyring.open(&place(Column::InlineHookHeaders, org, hook.id.as_str()), blob)?;
+            hook.channel.headers = read_headers(&json)?;
+        }
+        Ok(hook)
+    }
+
+    /// Opens the secret of a channel.
+    pub(super) fn open_secret(&self, org: &OrgId, id: &InlineHookId, blob: &[u8]) -> Result<Secret> {
+        let plain = self.keyring.open(&place(Column::InlineHookSecret, org, id.as_str()), blob)?;
+        let text = std::str::from_utf8(&plain).map_err(|error| Error::internal("opening a secret", error))?;
+        Ok(Secret::new(text.to_owned()))
+    }
+
+    /// The sealed secret that the channel takes: the new one, else the kept one.
+    fn seal_secret(
+        &self,
+        org: &OrgId,
+        hook: &InlineHook,
+        new: Option<&Secret>,
+        kept: Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        match (hook.channel.auth.secret_field(), new) {
+            (None, _) => Ok(None),
+            (Some(_), Some(secret)) => {
+                let place = place(Column::InlineHookSecret, org, hook.id.as_str());
+                self.keyring.seal(&place, secret.reveal().as_bytes(), &*self.entropy).map(Some)
+            }
+            (Some(field), None) if kept.is_none() => {
+                Err(Error::invalid(field, "The field cannot be left blank"))
+            }
+            (Some(_), None) => Ok(kept),
+        }
+    }
+
+    /// The hook as it is stored, its headers sealed.
+    fn sealed(&self, org: &OrgId, hook: &InlineHook, secret: Option<Vec<u8>>) -> Result<Stored> {
+        let headers = match hook.channel.headers.as_slice() {
+            [] => None,
+            headers => {
+                let place = place(Column::InlineHookHeaders, org, hook.id.as_str());
+                Some(self.keyring.seal(&place, &write_headers(headers)?, &*self.entropy)?)
+            }
+        };
+        let hook =
+            InlineHook { channel: Channel { headers: Vec::new(), ..hook.channel.clone() }, ..hook.clone() };
+        Ok(Stored { hook, headers, secret })
+    }
+}
+
+fn write_headers(headers: &[Header]) -> Result<Zeroizing<Vec<u8>>> {
+    let pairs: Vec<_> =
+        headers.iter().map(|header| SealedHeader(&header.key, header.value.reveal())).collect();
+    let json = serde_json::to_vec(&pairs).map_err(|error| Error::internal("sealing headers", error))?;
+    Ok(Zeroizing::new(json))
+}
+
+fn read_headers(json: &[u8]) -> Result<Vec<Header>> {
+    let pairs: Vec<(String, String)> =
+        serde_json::from_slice(json).map_err(|error| Error::internal("opening headers", error))?;
+    Ok(pairs.into_iter().map(|(key, value)| Header { key, value: Secret::new(value) }).collect())
+}
+
+pub(super) fn stored(conn: &mut Conn, org: &OrgId, id: &InlineHookId) -> Result<Stored> {
+    store::inline_hooks::find(conn, org, id)?.ok_or_else(|| Error::not_found(RESOURCE, id.as_str()))
+}
+
+fn refuse_over_limit(conn: &mut Conn, org: &OrgId, limit: u32) -> Result<()> {
+    if store::inline_hooks::count(conn, org)? < u64::from(limit) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "inlineHook",
+        format_args!(
+            "Cannot create inline hook. Maximum number of inline hooks ({limit}) has been reached. \
+             Delete a hook that is not needed, or ask the operator to raise the limit."
+        ),
+    ))
+}
+
+fn refuse_taken_name(
+    conn: &mut Conn,
+    org: &OrgId,
+    name: &InlineHookName,
+    own: Option<&InlineHookId>,
+) -> Result<()> {
+    match store::inline_hooks::id_of_name(conn, org, name)? {
+        Some(holder) if own.is_none_or(|own| own.as_str() != holder) => Err(Error::taken("name")),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_unknown_key(conn: &mut Conn, org: &OrgId, auth: &Auth) -> Result<()> {
+    match auth.hook_key() {
+        Some(key) if store::hook_keys::find(conn, org, key)?.is_none() => {
+            Err(inline_hook::unknown_hook_key(key.as_str()))
+        }
+        _ => Ok(()),
+    }
+}

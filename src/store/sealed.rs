@@ -1,0 +1,109 @@
+//! Every column that holds sealed values, seen as one: for counting them and for opening them all.
+
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+
+use super::conn::Conn;
+use super::schema::{hook_keys, inline_hooks};
+use crate::error::Result;
+
+/// A column of sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// The private half of a hook key: PKCS#8.
+    HookKeyPrivateKey,
+    /// The headers of an inline hook: JSON.
+    InlineHookHeaders,
+    /// The secret of an inline hook's channel: text.
+    InlineHookSecret,
+}
+
+/// One sealed value.
+#[derive(Debug)]
+pub struct Value {
+    /// Its row's place in the order of creation.
+    pub seq: i64,
+    /// The org that owns the row.
+    pub org: String,
+    /// The row's id.
+    pub id: String,
+    /// The value.
+    pub blob: Vec<u8>,
+    /// The public modulus beside a private half; empty for other columns.
+    pub modulus: String,
+}
+
+impl Column {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::HookKeyPrivateKey, Self::InlineHookHeaders, Self::InlineHookSecret];
+
+    /// Table and column, to which the sealing binds the values.
+    #[must_use]
+    pub fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::HookKeyPrivateKey => ("hook_keys", "private_key"),
+            Self::InlineHookHeaders => ("inline_hooks", "headers"),
+            Self::InlineHookSecret => ("inline_hooks", "secret"),
+        }
+    }
+}
+
+/// How many sealed values there are between two prefixes, `until` excluded, in the order of their bytes.
+/// `None` on both sides counts all.
+pub fn count(conn: &mut Conn, from: Option<&[u8]>, until: Option<&[u8]>) -> Result<u64> {
+    macro_rules! counted {
+        ($table:ident :: $column:ident) => {{
+            let mut query = $table::table.select(count_star()).into_boxed();
+            query = query.filter($table::$column.nullable().is_not_null());
+            if let Some(from) = from {
+                query = query.filter($table::$column.nullable().ge(from));
+            }
+            if let Some(until) = until {
+                query = query.filter($table::$column.nullable().lt(until));
+            }
+            query.first::<i64>(conn)?.unsigned_abs()
+        }};
+    }
+    Ok(counted!(hook_keys::private_key) + counted!(inline_hooks::headers) + counted!(inline_hooks::secret))
+}
+
+/// Up to `limit` values of a column, of all orgs, from rows after the sequence number `after`.
+pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<Vec<Value>> {
+    macro_rules! hook_values {
+        ($column:ident) => {
+            inline_hooks::table
+                .filter(inline_hooks::seq.gt(after).and(inline_hooks::$column.is_not_null()))
+                .order(inline_hooks::seq)
+                .limit(limit)
+                .select((
+                    inline_hooks::seq,
+                    inline_hooks::org_id,
+                    inline_hooks::id,
+                    inline_hooks::$column.assume_not_null(),
+                ))
+                .load::<(i64, String, String, Vec<u8>)>(conn)?
+                .into_iter()
+                .map(|(seq, org, id, blob)| Value { seq, org, id, blob, modulus: String::new() })
+                .collect()
+        };
+    }
+    Ok(match column {
+        Column::HookKeyPrivateKey => hook_keys::table
+            .filter(hook_keys::seq.gt(after))
+            .order(hook_keys::seq)
+            .limit(limit)
+            .select((
+                hook_keys::seq,
+                hook_keys::org_id,
+                hook_keys::id,
+                hook_keys::private_key,
+                hook_keys::modulus,
+            ))
+            .load::<(i64, String, String, Vec<u8>, String)>(conn)?
+            .into_iter()
+            .map(|(seq, org, id, blob, modulus)| Value { seq, org, id, blob, modulus })
+            .collect(),
+        Column::InlineHookHeaders => hook_values!(headers),
+        Column::InlineHookSecret => hook_values!(secret),
+    })
+}
