@@ -14,7 +14,8 @@ use crate::config::{Layers, Source};
 use crate::domain::ids::OrgId;
 use crate::domain::org::OrgName;
 use crate::domain::permission::Grant;
-use crate::domain::token::{ApiToken, TokenName};
+use crate::domain::text::DisplayName;
+use crate::domain::token::ApiToken;
 use crate::error::{Kind, Result};
 
 const ORG: &str = "default";
@@ -61,7 +62,7 @@ async fn admin_token(base: &Base, directory: &DataDir) -> Result<ApiToken> {
             _ => {}
         }
     }
-    let name = TokenName::parse("dev".to_owned())?;
+    let name = DisplayName::parse("dev".to_owned())?;
     let (_, token) = base.tokens.create(org, name, Grant::All, None).await?;
     directory.write_token(&token)?;
     Ok(token)

@@ -13,7 +13,8 @@ use crate::domain::Timestamp;
 use crate::domain::ids::TokenId;
 use crate::domain::org::OrgName;
 use crate::domain::permission::{Grant, Permission};
-use crate::domain::token::{self, Expiry, TokenName};
+use crate::domain::text::DisplayName;
+use crate::domain::token::{self, Expiry};
 use crate::error::{Error, Result};
 
 #[derive(Subcommand)]
@@ -115,7 +116,7 @@ impl Token {
 impl Create {
     fn run(self) -> Result<()> {
         let org = OrgName::parse(&self.org)?;
-        let name = TokenName::parse(self.name)?;
+        let name = DisplayName::parse(self.name)?;
         let grant = Grant::parse(self.permission.iter().map(String::as_str))?;
         let expires_in: Option<Duration> =
             self.expires_in.map(|span| parse_span("--expires-in", &span)).transpose()?;

@@ -2,28 +2,9 @@
 
 use super::clock::Timestamp;
 use super::ids::{HookKeyId, KeyId};
-use super::text;
-use crate::error::Result;
 
 /// What messages call a hook key.
 pub const RESOURCE: &str = "HookKey";
-
-/// The display name of a hook key; see [`text::display_name`] for the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookKeyName(String);
-
-impl HookKeyName {
-    /// Checks a name.
-    pub fn parse(name: String) -> Result<Self> {
-        text::display_name("name", name).map(Self)
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A hook key without its private half, which never leaves the service layer.
 #[derive(Debug, Clone)]

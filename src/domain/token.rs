@@ -9,7 +9,6 @@ use super::clock::{Timestamp, later};
 use super::entropy::{Entropy, URL_SAFE, random_text};
 use super::ids::{OrgId, TokenId};
 use super::permission::Grant;
-use super::text;
 use crate::error::Result;
 
 const PREFIX: &str = "00";
@@ -45,23 +44,6 @@ impl ApiToken {
 impl fmt::Debug for ApiToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ApiToken(..)")
-    }
-}
-
-/// The label an operator gives a token; see [`text::display_name`] for the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenName(String);
-
-impl TokenName {
-    /// Checks a label.
-    pub fn parse(name: String) -> Result<Self> {
-        text::display_name("name", name).map(Self)
-    }
-
-    /// The label as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

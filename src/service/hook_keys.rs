@@ -6,8 +6,9 @@ use super::sealing::place;
 use super::tasks::Tasks;
 use crate::crypto::KeyPool;
 use crate::crypto::rsa::RsaKeyPair;
-use crate::domain::hook_key::{HookKey, HookKeyName, RESOURCE};
+use crate::domain::hook_key::{HookKey, RESOURCE};
 use crate::domain::ids::{HookKeyId, KeyId, OrgId};
+use crate::domain::text::DisplayName;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::jose::jwk;
@@ -38,7 +39,7 @@ impl HookKeys {
     /// Makes a key pair, seals its private half and stores both.
     ///
     /// Refused when the org has as many keys as it may, or when another of its keys has the name.
-    pub async fn create(&self, org: &OrgId, name: HookKeyName) -> Result<HookKey> {
+    pub async fn create(&self, org: &OrgId, name: DisplayName) -> Result<HookKey> {
         let (this, org) = (self.clone(), org.clone());
         self.tasks
             .run(async move {
@@ -52,7 +53,7 @@ impl HookKeys {
             .await
     }
 
-    async fn store_new(&self, org: OrgId, name: HookKeyName, pair: &RsaKeyPair) -> Result<HookKey> {
+    async fn store_new(&self, org: OrgId, name: DisplayName, pair: &RsaKeyPair) -> Result<HookKey> {
         let now = self.clock.now();
         let key = HookKey {
             id: HookKeyId::generate(&*self.entropy)?,
@@ -103,7 +104,7 @@ impl HookKeys {
     }
 
     /// Gives a key another name, the only thing about it that can change. Its own present name is allowed.
-    pub async fn rename(&self, org: &OrgId, id: HookKeyId, name: HookKeyName) -> Result<HookKey> {
+    pub async fn rename(&self, org: &OrgId, id: HookKeyId, name: DisplayName) -> Result<HookKey> {
         let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
         let rename = move |conn: &mut Conn| {
             let key = store::hook_keys::find(conn, &org, &id)?.ok_or_else(|| missing(id.as_str()))?;
@@ -149,7 +150,7 @@ fn refuse_over_limit(conn: &mut Conn, org: &OrgId, default_limit: u32) -> Result
 fn refuse_taken_name(
     conn: &mut Conn,
     org: &OrgId,
-    name: &HookKeyName,
+    name: &DisplayName,
     own: Option<&HookKeyId>,
 ) -> Result<()> {
     match store::hook_keys::id_of_name(conn, org, name)? {

@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::sealing::place;
 use super::tasks::Tasks;
+use crate::domain::channel::{self, Auth, Channel, Header};
 use crate::domain::ids::{InlineHookId, OrgId};
-use crate::domain::inline_hook::{
-    self, Auth, Channel, Draft, Header, HookStatus, HookType, InlineHook, InlineHookName, RESOURCE,
-};
+use crate::domain::inline_hook::{Draft, HookStatus, HookType, InlineHook, RESOURCE};
 use crate::domain::secret::Secret;
+use crate::domain::text::DisplayName;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Kind, Result};
 use crate::seal::Keyring;
@@ -243,7 +243,7 @@ fn refuse_over_limit(conn: &mut Conn, org: &OrgId, limit: u32) -> Result<()> {
 fn refuse_taken_name(
     conn: &mut Conn,
     org: &OrgId,
-    name: &InlineHookName,
+    name: &DisplayName,
     own: Option<&InlineHookId>,
 ) -> Result<()> {
     match store::inline_hooks::id_of_name(conn, org, name)? {
@@ -255,7 +255,7 @@ fn refuse_taken_name(
 fn refuse_unknown_key(conn: &mut Conn, org: &OrgId, auth: &Auth) -> Result<()> {
     match auth.hook_key() {
         Some(key) if store::hook_keys::find(conn, org, key)?.is_none() => {
-            Err(inline_hook::unknown_hook_key(key.as_str()))
+            Err(channel::unknown_hook_key(key.as_str()))
         }
         _ => Ok(()),
     }

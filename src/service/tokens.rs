@@ -10,7 +10,8 @@ use crate::crypto::digest::sha256;
 use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
 use crate::domain::permission::Grant;
-use crate::domain::token::{ApiToken, Expiry, State, Token, TokenName};
+use crate::domain::text::DisplayName;
+use crate::domain::token::{ApiToken, Expiry, State, Token};
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::store::{self, Db};
@@ -66,7 +67,7 @@ impl Tokens {
     pub async fn create(
         &self,
         org: OrgId,
-        name: TokenName,
+        name: DisplayName,
         grant: Grant,
         expires_in: Option<Duration>,
     ) -> Result<(Token, ApiToken)> {

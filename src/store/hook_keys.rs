@@ -7,8 +7,9 @@ use super::conn::Conn;
 use super::schema::{hook_keys, inline_hooks};
 use super::{corrupt, from_ms};
 use crate::domain::Timestamp;
-use crate::domain::hook_key::{HookKey, HookKeyName};
+use crate::domain::hook_key::HookKey;
 use crate::domain::ids::{HookKeyId, KeyId, OrgId};
+use crate::domain::text::DisplayName;
 use crate::error::Result;
 
 type Columns = (String, String, String, String, i64, i64, bool);
@@ -86,7 +87,7 @@ pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
 }
 
 /// The id of the key that has this name in the org.
-pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &HookKeyName) -> Result<Option<String>> {
+pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &DisplayName) -> Result<Option<String>> {
     Ok(hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::name.eq(name.as_str())))
         .select(hook_keys::id)
@@ -116,7 +117,7 @@ pub fn rename(
     conn: &mut Conn,
     org: &OrgId,
     id: &HookKeyId,
-    name: &HookKeyName,
+    name: &DisplayName,
     now: Timestamp,
 ) -> Result<()> {
     let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));

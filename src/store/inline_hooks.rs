@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::conn::Conn;
 use super::schema::inline_hooks;
 use super::{corrupt, from_ms};
+use crate::domain::channel::{Auth, Channel, Client, HookUrl, HookVersion};
 use crate::domain::ids::{HookKeyId, InlineHookId, OrgId};
-use crate::domain::inline_hook::{
-    Auth, Channel, Client, HookStatus, HookType, HookUrl, HookVersion, InlineHook, InlineHookName,
-};
+use crate::domain::inline_hook::{HookStatus, HookType, InlineHook};
+use crate::domain::text::DisplayName;
 use crate::error::{Error, Result};
 
 const TABLE: &str = "inline_hooks";
@@ -178,7 +178,7 @@ pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
 }
 
 /// The id of the hook that has this name in the org.
-pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &InlineHookName) -> Result<Option<String>> {
+pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &DisplayName) -> Result<Option<String>> {
     Ok(inline_hooks::table
         .filter(inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::name.eq(name.as_str())))
         .select(inline_hooks::id)

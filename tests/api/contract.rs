@@ -7,10 +7,12 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use hook_keys::domain::Timestamp;
-use hook_keys::domain::hook_key::{HookKey, HookKeyName};
+use hook_keys::domain::channel::{HookUrl, unknown_hook_key};
+use hook_keys::domain::hook_key::HookKey;
 use hook_keys::domain::ids::{HookKeyId, InlineHookId, KeyId};
-use hook_keys::domain::inline_hook::{HookStatus, HookType, HookUrl, InlineHook, unknown_hook_key};
+use hook_keys::domain::inline_hook::{HookStatus, HookType, InlineHook};
 use hook_keys::domain::permission::Permission;
+use hook_keys::domain::text::DisplayName;
 use hook_keys::error::{Error, Kind, Upstream};
 use hook_keys::http::error::Failure;
 use hook_keys::http::okta::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
@@ -148,7 +150,7 @@ fn the_requests_in_the_document_are_read() {
 #[test]
 fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_way_round() {
     let service = |kind| Failure::Service(Error::new(kind));
-    let name = |text: String| Failure::Service(HookKeyName::parse(text).unwrap_err());
+    let name = |text: String| Failure::Service(DisplayName::parse(text).unwrap_err());
     let not_found = |id: &str| Failure::Service(Error::not_found("HookKey", id));
     let upstream = |failure, cause: &str| service(Kind::Upstream { failure, cause: cause.to_owned() });
     let framework = actix_web::http::StatusCode::BAD_REQUEST;

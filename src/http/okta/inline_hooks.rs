@@ -79,9 +79,7 @@ pub async fn activate(
     app: web::Data<App>,
     request: HttpRequest,
 ) -> Answer {
-    let id = hook_id(&request)?;
-    let hook = app.inline_hooks.set_status(&authed.caller.org, id, HookStatus::Active).await?;
-    Ok(rendered(&app, &request, &hook))
+    set_status(&authed, &app, &request, HookStatus::Active).await
 }
 
 /// `POST /{id}/lifecycle/deactivate`: keeps the hook from being called. Repeating it changes nothing.
@@ -90,9 +88,17 @@ pub async fn deactivate(
     app: web::Data<App>,
     request: HttpRequest,
 ) -> Answer {
-    let id = hook_id(&request)?;
-    let hook = app.inline_hooks.set_status(&authed.caller.org, id, HookStatus::Inactive).await?;
-    Ok(rendered(&app, &request, &hook))
+    set_status(&authed, &app, &request, HookStatus::Inactive).await
+}
+
+async fn set_status(
+    authed: &Authed<InlineHooksManage>,
+    app: &App,
+    request: &HttpRequest,
+    status: HookStatus,
+) -> Answer {
+    let hook = app.inline_hooks.set_status(&authed.caller.org, hook_id(request)?, status).await?;
+    Ok(rendered(app, request, &hook))
 }
 
 /// `POST /{id}/execute`: calls the hook with the body and answers what the service answered.

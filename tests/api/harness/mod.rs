@@ -19,7 +19,7 @@ use hook_keys::crypto::KeyPool;
 use hook_keys::domain::clock::SystemClock;
 use hook_keys::domain::org::OrgName;
 use hook_keys::domain::permission::Grant;
-use hook_keys::domain::token::TokenName;
+use hook_keys::domain::text::DisplayName;
 use hook_keys::domain::{Clock, Timestamp};
 use hook_keys::http;
 use hook_keys::service::{Orgs, Tokens};
@@ -131,7 +131,7 @@ impl Server {
     ) -> (hook_keys::domain::ids::TokenId, String) {
         let org = self.orgs.find(OrgName::parse(org).unwrap()).await.unwrap();
         let grant = Grant::parse(permissions.iter().copied()).unwrap();
-        let name = TokenName::parse("test".to_owned()).unwrap();
+        let name = DisplayName::parse("test".to_owned()).unwrap();
         let (token, secret) = self.tokens.create(org.id, name, grant, expires_in).await.unwrap();
         (token.id, secret.reveal().to_owned())
     }

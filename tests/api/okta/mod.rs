@@ -1,3 +1,4 @@
+mod access_tokens;
 mod addresses;
 mod execute;
 mod hook_keys;

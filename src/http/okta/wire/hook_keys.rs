@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::timestamp;
-use crate::domain::hook_key::{HookKey, HookKeyName};
+use crate::domain::hook_key::HookKey;
+use crate::domain::text::DisplayName;
 use crate::error::{Error, Result};
 
 /// The body of create and rename. Members it does not name are ignored.
@@ -18,10 +19,10 @@ pub struct HookKeyRequest {
 
 impl HookKeyRequest {
     /// The name, checked.
-    pub fn name(self) -> Result<HookKeyName> {
+    pub fn name(self) -> Result<DisplayName> {
         match self.name {
             Value::Null => Err(Error::invalid("name", "The field cannot be left blank")),
-            Value::String(name) => HookKeyName::parse(name),
+            Value::String(name) => DisplayName::parse(name),
             _ => Err(Error::invalid("name", "The field must be a string")),
         }
     }

@@ -4,12 +4,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
+use crate::domain::channel::{self, Auth, Channel, Client, Header, HookUrl, HookVersion};
 use crate::domain::ids::HookKeyId;
-use crate::domain::inline_hook::{
-    self, Auth, Channel, Client, Draft, Header, HookStatus, HookType, HookUrl, HookVersion, InlineHook,
-    InlineHookName,
-};
+use crate::domain::inline_hook::{Draft, HookStatus, HookType, InlineHook};
 use crate::domain::secret::Secret;
+use crate::domain::text::DisplayName;
 use crate::error::{Error, Result};
 
 /// The body of create, replace and update, members not yet checked.
@@ -190,7 +189,7 @@ impl Links {
 
 /// Reads the body of create and replace. `status` and unknown members are ignored (contract §0.6).
 pub fn draft(body: &Members, allow_http: bool) -> Result<Draft> {
-    let name = InlineHookName::parse(required(body, "name", "name")?.to_owned())?;
+    let name = DisplayName::parse(required(body, "name", "name")?.to_owned())?;
     let kind = text(body, "type", "type")?.map(HookType::parse).transpose()?;
     let version = HookVersion::parse("version", required(body, "version", "version")?)?;
     let channel = object(body, "channel", "channel")?;
@@ -269,9 +268,9 @@ fn http_auth(config: &Members) -> Result<(Auth, Option<Secret>)> {
         return Err(Error::invalid("channel.config.authScheme.type", "The field must be HEADER"));
     }
     let key = required(scheme, "key", KEY)?;
-    inline_hook::header_name(KEY, key)?;
+    channel::header_name(KEY, key)?;
     let value = text(scheme, "value", VALUE)?;
-    value.map(|value| inline_hook::header_text(VALUE, value)).transpose()?;
+    value.map(|value| channel::header_text(VALUE, value)).transpose()?;
     let auth = Auth::Header { scheme: kind.to_owned(), key: key.to_owned() };
     Ok((auth, value.map(|value| Secret::new(value.to_owned()))))
 }
@@ -286,14 +285,14 @@ fn oauth_auth(config: &Members, allow_http: bool) -> Result<(Auth, Option<Secret
         ));
     }
     let id = required(config, "clientId", "channel.config.clientId")?;
-    inline_hook::header_text("channel.config.clientId", id)?;
+    channel::header_text("channel.config.clientId", id)?;
     let token_url = required(config, "tokenUrl", "channel.config.tokenUrl")?;
     let token_url = HookUrl::parse("channel.config.tokenUrl", token_url, allow_http)?;
     let scope = text(config, "scope", "channel.config.scope")?.filter(|scope| !scope.is_empty());
-    scope.map(|scope| inline_hook::header_text("channel.config.scope", scope)).transpose()?;
+    scope.map(|scope| channel::header_text("channel.config.scope", scope)).transpose()?;
     let client = Client { id: id.to_owned(), token_url, scope: scope.map(str::to_owned) };
     let (secret, key) = (text(config, "clientSecret", SECRET)?, text(config, "hookKeyId", KEY)?);
-    secret.map(|secret| inline_hook::header_text(SECRET, secret)).transpose()?;
+    secret.map(|secret| channel::header_text(SECRET, secret)).transpose()?;
     match (required(config, "authType", "channel.config.authType")?, secret, key) {
         ("client_secret_post", secret, None) => {
             Ok((Auth::ClientSecret(client), secret.map(|secret| Secret::new(secret.to_owned()))))
@@ -306,7 +305,7 @@ fn oauth_auth(config: &Members, allow_http: bool) -> Result<(Auth, Option<Secret
         }
         ("private_key_jwt", None, None) => Err(Error::invalid(KEY, BLANK)),
         ("private_key_jwt", None, Some(key)) => {
-            let key = HookKeyId::parse(key).ok_or_else(|| inline_hook::unknown_hook_key(key))?;
+            let key = HookKeyId::parse(key).ok_or_else(|| channel::unknown_hook_key(key))?;
             Ok((Auth::PrivateKeyJwt(client, key), None))
         }
         _ => Err(Error::invalid(
