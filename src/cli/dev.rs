@@ -34,9 +34,9 @@ impl Dev {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
         let settings = self.overrides.settle(allow_loopback(location.layers()?)?)?;
-        directory.prepare()?;
         serve(
             &settings,
+            || directory.prepare(),
             async |base| admin_token(base, &directory).await,
             |address, token| announce(address, &self.data_dir, &token, settings.outbound.allow_http),
         )

@@ -1,7 +1,7 @@
 //! The files of a data directory.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,8 @@ pub(super) struct DataDir(PathBuf);
 
 impl DataDir {
     pub(super) fn new(path: &Path) -> Self {
-        Self(path.to_owned())
+        // Without doubled slashes: two at the front of a database's path are refused, as the mark of a URL.
+        Self(path.components().collect())
     }
 
     /// Lets the settings use this directory's database and master key.
@@ -32,17 +33,29 @@ impl DataDir {
             .with_flag("master_key_file", text(self.master_key())?)
     }
 
-    /// Makes the directory, for its owner only, and a master key, unless they are there.
-    pub(super) fn prepare(&self) -> Result<()> {
+    /// Makes the directory, for its owner only, and a master key, unless they are there. Until the lock that
+    /// it returns is dropped, every other start on this directory waits here.
+    pub(super) fn prepare(&self) -> Result<StartLock> {
         let shown = self.0.display();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.0)
             .map_err(|error| Error::setup(format!("the data directory {shown} cannot be made: {error}")))?;
+        let lock = StartLock::take(&self.0.join("start.lock"))?;
+        self.make_master_key()?;
+        Ok(lock)
+    }
+
+    fn make_master_key(&self) -> Result<()> {
         let (path, database) = (self.master_key(), self.database());
-        if path.exists() {
-            return Ok(());
+        // Not `exists`, which also says no to a link whose target is not mounted.
+        match fs::symlink_metadata(&path) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Error::setup(format!("{} cannot be looked at: {error}", path.display())));
+            }
         }
         if database.exists() {
             return Err(Error::setup(format!(
@@ -52,7 +65,7 @@ impl DataDir {
                 database.display()
             )));
         }
-        write_private(&path, &new_master_key(&Parts::default())?).map_err(|error| unwritable(&path, &error))
+        publish(&path, &new_master_key(&Parts::default())?, keep).map_err(|error| unwritable(&path, &error))
     }
 
     /// The token that the last start left here.
@@ -63,7 +76,8 @@ impl DataDir {
 
     /// Leaves a token for later starts, in place of an earlier one.
     pub(super) fn write_token(&self, token: &ApiToken) -> Result<()> {
-        write_private(&self.token(), token.reveal()).map_err(|error| unwritable(&self.token(), &error))
+        let path = self.token();
+        publish(&path, token.reveal(), replace).map_err(|error| unwritable(&path, &error))
     }
 
     fn database(&self) -> PathBuf {
@@ -79,25 +93,54 @@ impl DataDir {
     }
 }
 
-/// Writes a file that only its owner may read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Held while one process starts: two that make a master key, an org or a token at once would each make one.
+/// The system frees it when the process ends, however it ends.
+pub(super) struct StartLock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+impl StartLock {
+    fn take(path: &Path) -> Result<Self> {
+        let opened = private().truncate(false).open(path);
+        let locked = opened.and_then(|file| file.lock().map(|()| Self(file)));
+        locked.map_err(|error| Error::setup(format!("{} cannot be locked: {error}", path.display())))
+    }
+}
+
+/// Makes a file that only its owner may read, whole or not at all, also when the power fails. `publish` gives
+/// the finished draft its name.
+fn publish(path: &Path, text: &str, publish: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
+    let written = private()
         .truncate(true)
-        .mode(0o600)
         .open(&draft)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()
         })
-        .and_then(|()| fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&draft);
+        .and_then(|()| publish(&draft, path));
+    // A draft that was renamed is gone already.
+    let _ = fs::remove_file(&draft);
+    written?;
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+/// For a file that must never be lost: one that is there already stays.
+fn keep(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
     }
-    written
+}
+
+/// For a file of which only the newest counts.
+fn replace(draft: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(draft, path)
+}
+
+fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {

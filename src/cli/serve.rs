@@ -65,6 +65,7 @@ impl Serve {
         let settings = self.overrides.settle(self.location.data_layers()?)?;
         serve(
             &settings,
+            || Ok(()),
             async |_| Ok(()),
             |address, ()| {
                 out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")))
@@ -73,10 +74,12 @@ impl Serve {
     }
 }
 
-/// Serves until a signal. `prepare` runs on the migrated database first; `announce` gets the real address and
-/// what `prepare` returned.
-pub(super) fn serve<T>(
+/// Serves until a signal. `begin` runs once the port is known to be free, and nothing is written before it;
+/// what it returns is held until the start is over. `prepare` runs on the migrated database; `announce` gets
+/// the real address and what `prepare` returned.
+pub(super) fn serve<G, T>(
     settings: &Settings,
+    begin: impl FnOnce() -> Result<G>,
     prepare: impl AsyncFnOnce(&Base) -> Result<T>,
     announce: impl FnOnce(SocketAddr, T) -> Result<()>,
 ) -> Result<ExitCode> {
@@ -89,11 +92,13 @@ pub(super) fn serve<T>(
         })?;
         let address =
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
         let master = master_key(settings)?;
         let base = Base::open(settings, Parts::default(), true).await?;
         let prepared = prepare(&base).await?;
         let app = Arc::new(App::build(settings, &master, base).await?);
+        drop(start);
         let server = http::server(Arc::clone(&app), listener, true)?;
         announce(address, prepared)?;
         let outcome = server.await.map_err(|error| Error::internal("serving", error));

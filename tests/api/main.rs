@@ -16,6 +16,7 @@ mod cli;
 mod contract;
 mod crash;
 mod faults;
+mod first_start;
 mod harness;
 mod okta;
 mod sealing;

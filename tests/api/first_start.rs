@@ -1,0 +1,101 @@
+//! First starts: alone, two at once, after a kill, and beside files that are already there.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
+
+const KEYS: &str = "/api/v1/hook-keys";
+
+/// A directory for one test, and the data directory in it that does not exist yet.
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    (directory, data)
+}
+
+/// Runs `work` twice at the same time.
+fn twice<T: Send>(work: impl Fn() -> T + Sync) -> [T; 2] {
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(&work), scope.spawn(&work)];
+        threads.map(|thread| thread.join().unwrap())
+    })
+}
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn two_first_starts_of_dev_at_once_share_one_master_key_and_one_token() {
+    for _ in 0..8 {
+        let (_directory, data) = directory();
+        let [one, two] = twice(|| Dev::start(&data, &[]));
+        assert_eq!(one.token, two.token);
+        one.client().create("one").await;
+        two.client().create("two").await;
+        drop((one, two));
+        assert!(stdout(&on(&data, &["keyring", "verify"])).contains("2 sound, 0 broken"));
+        assert_eq!(stdout(&on(&data, &["org", "list"])).lines().count(), 2, "a title and one org");
+        assert_eq!(stdout(&on(&data, &["token", "list"])).lines().count(), 2, "a title and one token");
+        assert!(names(&data).iter().all(|name| !name.contains("draft")), "{:?}", names(&data));
+        Dev::start(&data, &[]).client().get(KEYS).await.expect(200);
+    }
+}
+
+#[test]
+fn of_two_first_starts_on_one_port_one_serves_and_the_other_is_refused() {
+    let (_directory, data) = directory();
+    let both = |address: &str| {
+        twice(|| {
+            let mut command = hook_keys();
+            command.args(["dev", "--pool-size", "0", "--listen", address, "--data-dir"]).arg(&data);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut greeting = [0; 1];
+            let serves = std::io::Read::read(child.stdout.as_mut().unwrap(), &mut greeting).unwrap() == 1;
+            (serves, child)
+        })
+    };
+    loop {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let outcomes = both(&free).map(|(serves, mut child)| {
+            let _ = child.kill();
+            (serves, child.wait_with_output().unwrap())
+        });
+        match &outcomes {
+            [(true, _), (false, refused)] | [(false, refused), (true, _)] => {
+                let refused = complaint(refused);
+                assert!(refused.contains(&free) && refused.contains("choose another --listen"), "{refused}");
+                break;
+            }
+            // Another test got the port in between.
+            [(false, _), (false, _)] => {}
+            outcomes => panic!("both serve on {free}: {outcomes:?}"),
+        }
+    }
+    let dev = Dev::start(&data, &[]);
+    assert_eq!(stdout(&on(&data, &["token", "list"])).lines().count(), 2, "a title and one token");
+    dev.kill();
+}
+
+#[test]
+fn a_first_start_on_a_taken_port_makes_nothing() {
+    let (directory, data) = directory();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    complaint(&on(&data, &["dev", "--listen", &address]));
+    assert_eq!(names(directory.path()), BTreeSet::new());
+}
+
+#[test]
+fn a_master_key_that_is_a_broken_link_is_not_replaced() {
+    let (_directory, data) = directory();
+    std::fs::create_dir(&data).unwrap();
+    std::os::unix::fs::symlink("/nowhere/master.key", data.join("master.key")).unwrap();
+    let refused = complaint(&on(&data, &["dev", "--listen", "127.0.0.1:0"]));
+    assert!(refused.contains("master.key") && refused.contains("cannot be read"), "{refused}");
+    assert!(data.join("master.key").is_symlink());
+}
