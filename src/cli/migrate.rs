@@ -23,17 +23,14 @@ impl Migrate {
         let settings = self.location.data_layers()?.check()?;
         block_on(async {
             let base = Base::open_as_is(&settings, Parts::default(), !self.check).await?;
-            let pending = migrate::pending(&base.db).await?;
-            for name in &pending {
+            let names =
+                if self.check { migrate::pending(&base.db).await? } else { migrate::run(&base.db).await? };
+            for name in &names {
                 out::line(name)?;
             }
-            if self.check {
-                out::remark(format!("{} migration(s) pending", pending.len()));
-                return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-            }
-            let applied = migrate::run(&base.db).await?;
-            out::remark(format!("{applied} migration(s) applied"));
-            Ok(ExitCode::SUCCESS)
+            let done = if self.check { "pending" } else { "applied" };
+            out::remark(format!("{} migration(s) {done}", names.len()));
+            Ok(if self.check && !names.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         })
     }
 }

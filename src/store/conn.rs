@@ -2,10 +2,12 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use diesel::connection::{SimpleConnection, TransactionManager};
-use diesel::{Connection, SqliteConnection};
+use diesel::result::Error::DatabaseError;
+use diesel::{Connection, QueryResult, SqliteConnection};
 use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
@@ -20,6 +22,10 @@ const READERS: usize = 4;
 /// for other processes, such as the command line, that hold the write lock.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                        PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+
+/// How long an opening is tried again: as long as the time-out of the connections.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The database: one connection that writes, a few that read, all used on a blocking pool.
 #[derive(Clone)]
@@ -118,6 +124,23 @@ fn prepare_file(path: &Path, create: bool) -> Result<()> {
     }
 }
 
+/// Repeats what another process is in the way of. The first opening of a new database needs this: SQLite does
+/// not apply the time-out of a connection to its switch to WAL.
+fn patiently<T>(mut work: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
+    let start = Instant::now();
+    loop {
+        match work() {
+            // Diesel hands on SQLite's text for SQLITE_BUSY, but not its number.
+            Err(DatabaseError(_, info))
+                if info.message() == "database is locked" && start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 struct Manager {
     path: PathBuf,
     query_only: bool,
@@ -128,7 +151,7 @@ impl Manager {
     fn establish(path: &Path, query_only: bool) -> Result<Conn> {
         let connected = Conn::establish(&path.to_string_lossy());
         let mut conn = connected.map_err(|error| Error::internal("opening the database", error))?;
-        conn.batch_execute(PRAGMAS)?;
+        patiently(|| conn.batch_execute(PRAGMAS))?;
         if query_only {
             conn.batch_execute("PRAGMA query_only = ON;")?;
         }

@@ -10,21 +10,17 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Names of the migrations that the database still lacks, oldest first. Refuses a database that a newer
 /// version has migrated.
 pub async fn pending(db: &Db) -> Result<Vec<String>> {
-    db.bare(|conn| {
-        refuse_newer(conn)?;
-        let pending = conn.pending_migrations(MIGRATIONS).map_err(failed)?;
-        Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
-    })
-    .await
+    db.bare(missing).await
 }
 
-/// Applies what the database lacks, all or nothing, and returns how many migrations that were. Two processes
-/// that start at once do it one after the other.
-pub async fn run(db: &Db) -> Result<usize> {
-    pending(db).await?;
+/// Applies what the database lacks, all or nothing, and returns the names of these migrations. Of two
+/// processes that start at once one waits for the write lock, for as long as a connection waits for it, and
+/// then finds nothing missing.
+pub async fn run(db: &Db) -> Result<Vec<String>> {
     db.write("migrate", |conn| {
-        let applied = conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
-        Ok(applied.len())
+        let missing = missing(conn)?;
+        conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+        Ok(missing)
     })
     .await
 }
@@ -38,6 +34,12 @@ pub async fn require_current(db: &Db) -> Result<()> {
             missing.len()
         ))),
     }
+}
+
+fn missing(conn: &mut Conn) -> Result<Vec<String>> {
+    refuse_newer(conn)?;
+    let pending = conn.pending_migrations(MIGRATIONS).map_err(failed)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
 fn refuse_newer(conn: &mut Conn) -> Result<()> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
 
 use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
 
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const KEYS: &str = "/api/v1/hook-keys";
 
 /// A directory for one test, and the data directory in it that does not exist yet.
@@ -27,6 +28,16 @@ fn twice<T: Send>(work: impl Fn() -> T + Sync) -> [T; 2] {
 fn names(directory: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// A command on a database of its own, with a master key from the environment.
+fn with_database(database: &Path, arguments: &[&str]) -> Command {
+    let mut command = hook_keys();
+    let config = database.with_extension("toml");
+    std::fs::write(&config, format!("database_url = \"sqlite:{}\"\n", database.display())).unwrap();
+    command.args(arguments).arg("--config").arg(config).env("HOOK_KEYS_MASTER_KEY", KEY);
+    command.env("HOOK_KEYS_LISTEN", "127.0.0.1:0").env("HOOK_KEYS_POOL_SIZE", "0");
+    command
 }
 
 #[tokio::test]
@@ -98,4 +109,36 @@ fn a_master_key_that_is_a_broken_link_is_not_replaced() {
     let refused = complaint(&on(&data, &["dev", "--listen", "127.0.0.1:0"]));
     assert!(refused.contains("master.key") && refused.contains("cannot be read"), "{refused}");
     assert!(data.join("master.key").is_symlink());
+}
+
+#[test]
+fn two_migrations_of_a_new_database_at_once_share_the_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = |output: &Output| stdout(output).lines().count();
+    let alone = lines(&with_database(&directory.path().join("alone.db"), &["migrate"]).output().unwrap());
+    for round in 0..40 {
+        let database = directory.path().join(format!("{round}.db"));
+        let both = twice(|| with_database(&database, &["migrate"]).output().unwrap());
+        assert_eq!(both.each_ref().map(lines).iter().sum::<usize>(), alone, "{both:?}");
+    }
+}
+
+#[test]
+fn two_first_starts_of_serve_at_once_both_come_up() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let database = directory.path().join(format!("{round}.db"));
+        let serve = || {
+            let mut command = with_database(&database, &["serve"]);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            let mut lines = std::io::BufReader::new(child.stdout.as_mut().unwrap());
+            std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+            let _ = child.kill();
+            (line, child.wait_with_output().unwrap())
+        };
+        for (line, output) in twice(serve) {
+            assert!(line.contains("serves http://127.0.0.1:"), "{output:?}");
+        }
+    }
 }
