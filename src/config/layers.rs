@@ -262,6 +262,7 @@ mod tests {
             ("listen = ", "not valid TOML"),
             ("listen = \"localhost\"", "listen: \"localhost\" is not an address and port"),
             ("database_url = \"postgres://x\"", "database_url: use `sqlite:`"),
+            ("database_url = \"sqlite://x.db\"", "database_url: use `sqlite:`"),
             ("[tokens]\nidle_expiry = \"0s\"", "tokens.idle_expiry: \"0s\" is not a span"),
             ("public_url = \"keys.example.com\"", "public_url: \"keys.example.com\" is not a URL"),
             ("public_url = \"https://x/path\"", "is not a URL"),

@@ -27,6 +27,9 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(60 * 60);
 /// The longest span of an expiry: longer than any installation lives.
 const LONGEST_SPAN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// How other forms of SQLite's and Diesel's URLs go on after `sqlite:`. As paths they would name odd files.
+const NO_PATHS: [&str; 3] = ["//", "file:", ":memory:"];
+
 /// All settings, checked.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -136,7 +139,9 @@ impl Layers {
             ))
         })?;
         let database = match raw.database_url.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => PathBuf::from(path),
+            Some(path) if !NO_PATHS.iter().any(|start| path.starts_with(start)) && !path.is_empty() => {
+                PathBuf::from(path)
+            }
             _ => return Err(Error::setup("database_url: use `sqlite:` and the path of a file")),
         };
         let master_key = match (raw.master_key_file.as_str(), &self.master_key) {

@@ -124,6 +124,16 @@ fn prepare_file(path: &Path, create: bool) -> Result<()> {
     }
 }
 
+/// Connects to a file that is there. The URI says that SQLite must not make one: a database that was deleted
+/// under a server would come back empty, and readable for everyone.
+fn connect(path: &Path) -> Result<Conn> {
+    let failed = |cause: String| Error::internal("opening the database", cause);
+    let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
+    let path = path.to_str().ok_or_else(|| failed("its path is not valid UTF-8".to_owned()))?;
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Conn::establish(&format!("file://{path}?mode=rw")).map_err(|error| failed(error.to_string()))
+}
+
 /// Repeats what another process is in the way of. The first opening of a new database needs this: SQLite does
 /// not apply the time-out of a connection to its switch to WAL.
 fn patiently<T>(mut work: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
@@ -149,8 +159,7 @@ struct Manager {
 
 impl Manager {
     fn establish(path: &Path, query_only: bool) -> Result<Conn> {
-        let connected = Conn::establish(&path.to_string_lossy());
-        let mut conn = connected.map_err(|error| Error::internal("opening the database", error))?;
+        let mut conn = connect(path)?;
         patiently(|| conn.batch_execute(PRAGMAS))?;
         if query_only {
             conn.batch_execute("PRAGMA query_only = ON;")?;
@@ -175,5 +184,24 @@ impl managed::Manager for Manager {
             return Err(RecycleError::message("left inside a transaction"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_connection_to_a_deleted_database_fails_and_makes_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let db = Db::open(&path, true, Handle::current()).await.unwrap();
+        db.write("fill", |conn| Ok(conn.batch_execute("CREATE TABLE rows (id INTEGER)")?)).await.unwrap();
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let error = db.read(|_| Ok(())).await.unwrap_err();
+        assert!(error.private().unwrap().contains("opening the database"), "{error:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 }

@@ -142,3 +142,49 @@ fn two_first_starts_of_serve_at_once_both_come_up() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_database_deleted_under_a_server_does_not_come_back_empty() {
+    let (_directory, data) = directory();
+    let dev = Dev::start(&data, &[]);
+    for name in names(&data).iter().filter(|name| name.starts_with("hook-keys.db")) {
+        std::fs::remove_file(data.join(name)).unwrap();
+    }
+    let requests = (0..64).map(|_| {
+        let request = dev.client().request(reqwest::Method::GET, KEYS);
+        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+    });
+    for answer in requests.collect::<Vec<_>>() {
+        let status = answer.await.unwrap();
+        assert!(status == 200 || status == 500, "{status}");
+    }
+    assert!(names(&data).iter().all(|name| !name.starts_with("hook-keys.db")), "{:?}", names(&data));
+}
+
+#[tokio::test]
+async fn the_path_of_a_database_is_taken_as_it_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("50% off?mode=memory#x äé");
+    let dev = Dev::start(&data, &[]);
+    dev.client().create("one").await;
+    assert!(data.join("hook-keys.db").exists());
+    drop(dev);
+    let twice_rooted = format!("/{}", data.display());
+    let verified = on(Path::new(&twice_rooted), &["keyring", "verify"]);
+    assert!(stdout(&verified).contains("1 sound, 0 broken"));
+    let mut relative = hook_keys();
+    relative.current_dir(&data).args(["keyring", "verify", "--data-dir", "."]);
+    assert!(stdout(&relative.output().unwrap()).contains("1 sound, 0 broken"));
+}
+
+#[test]
+fn a_database_url_that_is_more_than_a_path_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for url in ["sqlite::memory:", "sqlite:file:bar.db", "sqlite://rel.db", "sqlite:///abs.db"] {
+        let mut command = hook_keys();
+        command.current_dir(directory.path()).env("HOOK_KEYS_DATABASE_URL", url);
+        let refused = complaint(&command.arg("migrate").output().unwrap());
+        assert!(refused.contains("database_url: use `sqlite:` and the path of a file"), "{url}: {refused}");
+        assert_eq!(names(directory.path()), BTreeSet::new(), "{url}");
+    }
+}
