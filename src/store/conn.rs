@@ -18,10 +18,15 @@ pub type Conn = SqliteConnection;
 /// Connections for reads. More would not be faster: SQLite reads are short and take no lock.
 const READERS: usize = 4;
 
-/// Settings of every connection. FULL: a commit that was acknowledged outlives a power cut. The time-out is
-/// for other processes, such as the command line, that hold the write lock.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+/// For other processes, such as the command line, that hold the write lock.
+const TIMEOUT: &str = "PRAGMA busy_timeout = 10000;";
+
+/// Settings of the connections of a [`Db`]. FULL: a commit that was acknowledged outlives a power cut.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                       PRAGMA secure_delete = ON;";
+
+/// What a connection must not write.
+const QUERY_ONLY: &str = "PRAGMA query_only = ON;";
 
 /// How long an opening is tried again: as long as the time-out of the connections.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,14 +35,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The database: one connection that writes, a few that read, all used on a blocking pool.
 #[derive(Clone)]
 pub struct Db {
+    path: PathBuf,
     runtime: Handle,
     readers: managed::Pool<Manager>,
     writer: managed::Pool<Manager>,
 }
 
 impl Db {
-    /// Opens the SQLite file at `path`. With `create`, a missing one is made with mode 0600. Closures run on
-    /// the blocking threads of `runtime`.
+    /// Opens the SQLite file at `path` and changes nothing in it yet. With `create`, a missing one is made with
+    /// mode 0600, and empty. Closures run on the blocking threads of `runtime`.
     pub async fn open(path: &Path, create: bool, runtime: Handle) -> Result<Self> {
         prepare_file(path, create)?;
         let pool = |query_only, size| {
@@ -47,13 +53,26 @@ impl Db {
                 .build()
                 .map_err(|error| Error::internal("database pool", error))
         };
-        let db = Self { readers: pool(true, READERS)?, writer: pool(false, 1)?, runtime: runtime.clone() };
-        let opened = take(&db.writer).await.map(drop);
-        opened.map_err(|error| {
-            let cause = error.private().unwrap_or_default();
-            Error::setup(format!("the database {} cannot be opened: {cause}", path.display()))
-        })?;
+        let (readers, writer) = (pool(true, READERS)?, pool(false, 1)?);
+        let db = Self { path: path.to_owned(), readers, writer, runtime };
+        db.look(|_| Ok(())).await?;
         Ok(db)
+    }
+
+    /// Runs `work` on the database as it lies there, with [`look`].
+    pub(super) async fn look<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let path = self.path.clone();
+        self.blocking(move || look(&path, work)).await
+    }
+
+    /// Opens the connection that writes, so that a database that cannot be written is found out now. From here
+    /// on the file is one of ours: this switches it to WAL.
+    pub(super) async fn settle(&self) -> Result<()> {
+        take(&self.writer).await.map(drop).map_err(|error| unopened(&self.path, &error))
     }
 
     /// Runs `work` on a connection that cannot write.
@@ -79,16 +98,6 @@ impl Db {
         outcome.map_err(|error| error.within(name))
     }
 
-    /// Runs `work` on the writing connection outside any transaction, for migrations.
-    pub(super) async fn bare<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
-    {
-        let mut conn = take(&self.writer).await?;
-        self.blocking(move || work(&mut conn)).await
-    }
-
     /// Closes every connection, the writing one last: SQLite then merges its log into the database file.
     pub fn close(&self) {
         self.readers.close();
@@ -111,6 +120,18 @@ async fn take(pool: &managed::Pool<Manager>) -> Result<managed::Object<Manager>>
     })
 }
 
+/// Runs `work` on a connection of its own that changes nothing, in any SQLite file, whoever made it. Only what
+/// a killed process left half done is brought to its end, as every reader of SQLite does.
+pub(super) fn look<T>(path: &Path, work: impl FnOnce(&mut Conn) -> Result<T>) -> Result<T> {
+    let connected = connect(path).and_then(|mut conn| {
+        conn.batch_execute(QUERY_ONLY)?;
+        // The first read tells whether the file is a database at all.
+        patiently(|| conn.batch_execute("SELECT count(*) FROM sqlite_master;"))?;
+        Ok(conn)
+    });
+    work(&mut connected.map_err(|error| unopened(path, &error))?)
+}
+
 /// Makes sure there is a file that nobody else may read; SQLite gives its WAL the same mode.
 fn prepare_file(path: &Path, create: bool) -> Result<()> {
     let opened = std::fs::OpenOptions::new().read(true).write(true).create(create).mode(0o600).open(path);
@@ -131,7 +152,15 @@ fn connect(path: &Path) -> Result<Conn> {
     let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
     let path = path.to_str().ok_or_else(|| failed("its path is not valid UTF-8".to_owned()))?;
     let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    Conn::establish(&format!("file://{path}?mode=rw")).map_err(|error| failed(error.to_string()))
+    let mut conn =
+        Conn::establish(&format!("file://{path}?mode=rw")).map_err(|error| failed(error.to_string()))?;
+    conn.batch_execute(TIMEOUT)?;
+    Ok(conn)
+}
+
+fn unopened(path: &Path, error: &Error) -> Error {
+    let cause = error.private().unwrap_or_default();
+    Error::setup(format!("the database {} cannot be opened: {cause}", path.display()))
 }
 
 /// Repeats what another process is in the way of. The first opening of a new database needs this: SQLite does
@@ -162,7 +191,7 @@ impl Manager {
         let mut conn = connect(path)?;
         patiently(|| conn.batch_execute(PRAGMAS))?;
         if query_only {
-            conn.batch_execute("PRAGMA query_only = ON;")?;
+            conn.batch_execute(QUERY_ONLY)?;
         }
         Ok(conn)
     }

@@ -1,22 +1,34 @@
 //! Migrations, embedded in the binary.
 
+use std::path::Path;
+
+use diesel::migration::Migration;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Conn, Db};
+use super::conn::{Conn, Db, look};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// Names of the migrations that the database still lacks, oldest first. Refuses a database that a newer
-/// version has migrated.
+/// Where Diesel keeps the versions that were applied.
+const HISTORY: &str = "__diesel_schema_migrations";
+
+/// Names of the migrations that the database still lacks, oldest first. Changes nothing. Refuses a database
+/// that is another program's or that a newer version has migrated.
 pub async fn pending(db: &Db) -> Result<Vec<String>> {
-    db.bare(missing).await
+    db.look(missing).await
 }
 
 /// Applies what the database lacks, all or nothing, and returns the names of these migrations. Of two
 /// processes that start at once one waits for the write lock, for as long as a connection waits for it, and
 /// then finds nothing missing.
 pub async fn run(db: &Db) -> Result<Vec<String>> {
+    // Before the file is changed in any way.
+    pending(db).await?;
+    db.settle().await?;
     db.write("migrate", |conn| {
         let missing = missing(conn)?;
         conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
@@ -28,7 +40,7 @@ pub async fn run(db: &Db) -> Result<Vec<String>> {
 /// Refuses a database that is not exactly at this version.
 pub async fn require_current(db: &Db) -> Result<()> {
     match pending(db).await?.as_slice() {
-        [] => Ok(()),
+        [] => db.settle().await,
         missing => Err(Error::setup(format!(
             "the database lacks {} migration(s): run `hook-keys migrate` or start the server once",
             missing.len()
@@ -36,26 +48,65 @@ pub async fn require_current(db: &Db) -> Result<()> {
     }
 }
 
-fn missing(conn: &mut Conn) -> Result<Vec<String>> {
-    refuse_newer(conn)?;
-    let pending = conn.pending_migrations(MIGRATIONS).map_err(failed)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+/// Whether the database at `path`, whatever its schema, holds data keys that only its master key can open.
+/// Changes nothing.
+pub fn holds_keyring(path: &Path) -> Result<bool> {
+    look(path, |conn| {
+        if !tables(conn)?.iter().any(|name| name == "keyring") {
+            return Ok(false);
+        }
+        Ok(!texts(conn, "SELECT 'one' AS text FROM keyring LIMIT 1")?.is_empty())
+    })
 }
 
-fn refuse_newer(conn: &mut Conn) -> Result<()> {
-    let known = diesel::migration::MigrationSource::<diesel::sqlite::Sqlite>::migrations(&MIGRATIONS)
-        .map_err(failed)?;
-    let known: Vec<_> = known.iter().map(|migration| migration.name().version()).collect();
-    let applied = conn.applied_migrations().map_err(failed)?;
-    match applied.iter().find(|version| !known.contains(version)) {
-        None => Ok(()),
-        Some(version) => Err(Error::setup(format!(
+fn missing(conn: &mut Conn) -> Result<Vec<String>> {
+    let mut known = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(failed)?;
+    known.sort_unstable_by(|one, two| one.name().version().cmp(&two.name().version()));
+    let tables = tables(conn)?;
+    // Diesel's own functions would make the table.
+    let applied = if tables.iter().any(|name| name == HISTORY) {
+        texts(conn, "SELECT version AS text FROM __diesel_schema_migrations ORDER BY version")?
+    } else {
+        Vec::new()
+    };
+    let is = |version: &str, migration: &dyn Migration<Sqlite>| migration.name().version() == version.into();
+    let ours = applied.iter().any(|version| known.iter().any(|migration| is(version, &**migration)));
+    if !ours && tables.iter().any(|name| name != HISTORY) {
+        return Err(Error::setup(
+            "the database belongs to another program: it has tables that hook-keys did not make, and hook-keys \
+             must have a file of its own",
+        ));
+    }
+    let newer = applied.iter().find(|version| !known.iter().any(|migration| is(version, &**migration)));
+    if let Some(version) = newer {
+        return Err(Error::setup(format!(
             "the database was migrated by a newer hook-keys (it has migration {version}, which {} {} does \
              not know): start that newer version, or restore a backup",
             env!("CARGO_PKG_NAME"),
             env!("CARGO_PKG_VERSION"),
-        ))),
+        )));
     }
+    let lacks = known.iter().filter(|migration| !applied.iter().any(|version| is(version, &***migration)));
+    Ok(lacks.map(|migration| migration.name().to_string()).collect())
+}
+
+/// The names of all tables and views that are not SQLite's own.
+fn tables(conn: &mut Conn) -> Result<Vec<String>> {
+    texts(
+        conn,
+        "SELECT name AS text FROM sqlite_master
+         WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    )
+}
+
+fn texts(conn: &mut Conn, sql: &str) -> Result<Vec<String>> {
+    Ok(diesel::sql_query(sql).load::<Line>(conn)?.into_iter().map(|line| line.text).collect())
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    text: String,
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -64,23 +115,10 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use diesel::prelude::*;
-    use diesel::sql_types::Text;
-
     use super::*;
 
-    #[derive(QueryableByName)]
-    struct Line {
-        #[diesel(sql_type = Text)]
-        text: String,
-    }
-
-    fn lines(conn: &mut Conn, sql: &str) -> Vec<String> {
-        diesel::sql_query(sql).load::<Line>(conn).unwrap().into_iter().map(|line| line.text).collect()
-    }
-
     fn objects(conn: &mut Conn) -> Vec<String> {
-        lines(conn, "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql")
+        texts(conn, "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql").unwrap()
     }
 
     #[test]
@@ -98,12 +136,13 @@ mod tests {
     fn the_schema_file_tells_the_tables_as_they_are() {
         let mut conn = Conn::establish(":memory:").unwrap();
         conn.run_pending_migrations(MIGRATIONS).unwrap();
-        let columns = lines(
+        let columns = texts(
             &mut conn,
             "SELECT m.name || '.' || c.name || ' ' || c.type || iif(c.\"notnull\", '', '?') AS text
              FROM sqlite_master m, pragma_table_info(m.name) c
              WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\'",
-        );
+        )
+        .unwrap();
         let mut actual: Vec<_> = columns
             .iter()
             .map(|column| match column.strip_suffix(".seq INTEGER") {

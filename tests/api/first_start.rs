@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
+use crate::harness::sql;
 
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const KEYS: &str = "/api/v1/hook-keys";
@@ -186,5 +188,50 @@ fn a_database_url_that_is_more_than_a_path_is_refused() {
         let refused = complaint(&command.arg("migrate").output().unwrap());
         assert!(refused.contains("database_url: use `sqlite:` and the path of a file"), "{url}: {refused}");
         assert_eq!(names(directory.path()), BTreeSet::new(), "{url}");
+    }
+}
+
+#[test]
+fn the_database_of_another_program_is_refused_and_left_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("notes.db");
+    sql(&database, "CREATE TABLE notes (text TEXT)");
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let before = std::fs::read(&database).unwrap();
+    for command in [&["migrate", "--check"][..], &["org", "list"], &["migrate"], &["serve"]] {
+        let refused = complaint(&with_database(&database, command).output().unwrap());
+        assert!(refused.contains("belongs to another program"), "{command:?} gave {refused}");
+        assert!(std::fs::read(&database).unwrap() == before, "{command:?} changed the file");
+        assert_eq!(names(directory.path()), ["notes.db", "notes.toml"].map(str::to_owned).into());
+    }
+}
+
+#[test]
+fn the_database_of_another_program_with_migrations_of_its_own_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("notes.db");
+    sql(&database, "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL)");
+    sql(&database, "INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000')");
+    sql(&database, "CREATE TABLE notes (text TEXT)");
+    let refused = complaint(&with_database(&database, &["migrate"]).output().unwrap());
+    assert!(refused.contains("belongs to another program"), "{refused}");
+}
+
+#[test]
+fn checks_change_neither_an_empty_file_nor_a_database_that_is_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("serve.db");
+    let run = |arguments: &[&str]| with_database(&database, arguments).output().unwrap();
+    std::fs::write(&database, "").unwrap();
+    for command in [&["migrate", "--check"][..], &["org", "list"], &["keyring", "verify"]] {
+        complaint(&run(command));
+        assert_eq!(std::fs::metadata(&database).unwrap().len(), 0, "{command:?}");
+    }
+    stdout(&run(&["migrate"]));
+    let before = std::fs::read(&database).unwrap();
+    for command in [&["migrate", "--check"][..], &["org", "list"], &["keyring", "verify"], &["migrate"]] {
+        stdout(&run(command));
+        assert!(std::fs::read(&database).unwrap() == before, "{command:?} changed the file");
+        assert_eq!(names(directory.path()), ["serve.db", "serve.toml"].map(str::to_owned).into());
     }
 }
