@@ -1,5 +1,6 @@
 mod access_tokens;
 mod addresses;
+mod curl;
 mod execute;
 mod hook_keys;
 mod inline_hooks;
