@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, OutboundSettings, Settings};
+use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, Settings};
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Background};
-use crate::outbound::Outbound;
 use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
+use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, Keys, Orgs, Tasks, Tokens};
@@ -115,13 +115,15 @@ impl Base {
 
 impl App {
     /// Opens the keyring, starts the key pool and the recurring tasks.
-    pub async fn build(settings: &Settings, master: &MasterKey, base: Base) -> Result<Self> {
-        let keyring = Arc::new(base.keys.open_or_create(master).await?);
+    pub async fn build(settings: &Settings, files: &Files, base: Base) -> Result<Self> {
+        let keyring = Arc::new(base.keys.open_or_create(&files.master_key).await?);
         let pool = match base.parts.pool {
             Some(pool) => pool,
             None => Arc::new(KeyPool::start(settings.pool_size)?),
         };
-        let outbound = outbound(settings, &base.parts.lookup)?;
+        let policy =
+            Policy { allow: settings.outbound.allow.clone(), allow_http: settings.outbound.allow_http };
+        let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         lifecycle::start_recurring(&base.background, base.tokens.clone());
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
@@ -166,15 +168,20 @@ impl App {
     }
 }
 
-fn outbound(settings: &Settings, lookup: &Arc<dyn Lookup>) -> Result<Outbound> {
-    let OutboundSettings { allow, allow_http, ca_file, .. } = &settings.outbound;
-    let roots = match ca_file {
-        None => None,
-        Some(path) => Some(std::fs::read(path).map_err(|error| {
-            Error::setup(format!("outbound.ca_file: {} cannot be read: {error}", path.display()))
-        })?),
-    };
-    Outbound::new(Policy { allow: allow.clone(), allow_http: *allow_http }, roots.as_deref(), lookup)
+/// What the settings name files for, read. A start reads them before it touches the database.
+pub struct Files {
+    /// The master key.
+    pub master_key: MasterKey,
+    /// Certificates that calls trust beside the system's.
+    pub roots: Option<Roots>,
+}
+
+impl Files {
+    /// Reads them all.
+    pub fn read(settings: &Settings) -> Result<Self> {
+        let roots = settings.outbound.ca_file.as_deref().map(Roots::read).transpose()?;
+        Ok(Self { master_key: master_key(settings)?, roots })
+    }
 }
 
 /// A new master key in its text form, for a file.

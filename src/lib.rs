@@ -1,4 +1,4 @@
-//! hook-keys: a self-hosted key service that speaks Okta's hook-keys API.
+//! hook-keys: a self-hosted key service that speaks Okta's hook-keys and inline-hooks APIs.
 //!
 //! A map of the crate, top down. A module may use those below it, never those above; `tests/architecture.rs`
 //! holds the exact table.
@@ -11,6 +11,7 @@
 //! | [`lifecycle`] | the background runtime, its recurring tasks, and the end of the process |
 //! | [`config`] | settings: file, environment and flags, checked once |
 //! | [`service`] | the use cases: rules, limits, sealing, transactions |
+//! | [`outbound`] | calls to external services; the only module that makes any |
 //! | [`store`] | the database; the only module that names Diesel |
 //! | [`seal`] | master key, keyring and sealed blobs |
 //! | [`jose`] | JSON Web Keys |

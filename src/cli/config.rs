@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{Location, log_filter, out};
-use crate::app::master_key;
+use crate::app::Files;
 use crate::config::SAMPLE;
 use crate::error::Result;
 
 #[derive(Subcommand)]
 pub(super) enum Config {
-    /// Check the settings and the master key, and exit with 1 if `serve` would refuse them.
+    /// Check the settings and the files they name, and exit with 1 if `serve` would refuse them.
     Check(Location),
     /// Show every setting with its value and where it came from.
     Show(Location),
@@ -34,7 +34,7 @@ fn check(location: &Location) -> Result<()> {
     let layers = location.data_layers()?;
     let settings = layers.check()?;
     log_filter(&settings.log)?;
-    master_key(&settings)?;
+    Files::read(&settings)?;
     for name in layers.unknown_variables() {
         out::remark(format!("{name} looks like a setting but is none"));
     }

@@ -10,7 +10,7 @@ use super::files::DataDir;
 use super::serve::{Overrides, serve};
 use super::{Location, out};
 use crate::app::Base;
-use crate::config::{Layers, Source};
+use crate::config::{Layers, OutboundSettings, Source};
 use crate::domain::ids::OrgId;
 use crate::domain::org::OrgName;
 use crate::domain::permission::Grant;
@@ -34,18 +34,22 @@ impl Dev {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
         let settings = self.overrides.settle(allow_loopback(location.layers()?)?)?;
+        let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let OutboundSettings { allow, allow_http, .. } = &settings.outbound;
+        let loopback = *allow_http && allow.iter().any(|range| range.contains(&localhost));
         serve(
             &settings,
             || directory.prepare(),
             async |base| admin_token(base, &directory).await,
-            |address, token| announce(address, &self.data_dir, &token, settings.outbound.allow_http),
+            |address, token| announce(address, &self.data_dir, &token, loopback),
         )
     }
 }
 
-/// Lets inline hooks call services on this machine, unless the environment says where they may call.
+/// Lets inline hooks call services on this machine, unless the environment says where or how they may call.
 fn allow_loopback(layers: Layers) -> Result<Layers> {
-    if layers.source("outbound.allow") != Some(Source::Default) {
+    let said = |key| layers.source(key) != Some(Source::Default);
+    if said("outbound.allow") || said("outbound.allow_http") {
         return Ok(layers);
     }
     let ranges = ["127.0.0.0/8", "::1/128"].map(str::to_owned).to_vec();
@@ -89,7 +93,7 @@ fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken, plain_http: 
         data_dir = data_dir.display(),
     ))?;
     if plain_http {
-        out::line("Inline hooks may call this machine over plain HTTP. Only dev allows that.\n")?;
+        out::line("Inline hooks may call this machine over plain HTTP; serve must be told to allow that.\n")?;
     }
     Ok(())
 }

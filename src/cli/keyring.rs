@@ -14,7 +14,7 @@ use crate::service::keyring::{Status as Found, Verdict};
 pub(super) enum Keyring {
     /// Show the terms and how many sealed values each holds.
     Status(Status),
-    /// Open every sealed private key and compare it with its public half. Changes nothing.
+    /// Open every sealed value, and compare private keys with their public halves. Changes nothing.
     Verify(Verify),
 }
 

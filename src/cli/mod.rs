@@ -22,7 +22,7 @@ use crate::app::{Base, Parts};
 use crate::config::{Layers, Settings, Source};
 use crate::error::{Error, Result};
 
-/// A self-hosted key service that speaks Okta's hook-keys API.
+/// A self-hosted key service that speaks Okta's hook-keys and inline-hooks APIs.
 #[derive(Parser)]
 #[command(name = "hook-keys", version, about)]
 struct Cli {
@@ -42,7 +42,7 @@ enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Inspect the keys that private halves are sealed with.
+    /// Inspect the keys that private halves and secrets are sealed with.
     #[command(subcommand)]
     Keyring(keyring::Keyring),
     /// Bring the database to this version's schema.

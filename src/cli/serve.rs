@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{Location, out, start_log};
-use crate::app::{App, Base, Parts, master_key};
+use crate::app::{App, Base, Files, Parts};
 use crate::config::{Layers, Settings};
 use crate::error::{Error, Result};
 use crate::http;
@@ -94,10 +94,10 @@ pub(super) fn serve<G, T>(
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
         let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
-        let master = master_key(settings)?;
+        let files = Files::read(settings)?;
         let base = Base::open(settings, Parts::default(), true).await?;
         let prepared = prepare(&base).await?;
-        let app = Arc::new(App::build(settings, &master, base).await?);
+        let app = Arc::new(App::build(settings, &files, base).await?);
         drop(start);
         let server = http::server(Arc::clone(&app), listener, true)?;
         announce(address, prepared)?;

@@ -10,6 +10,7 @@ pub mod token;
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,22 @@ pub struct Outbound {
     https: reqwest::Client,
     http: reqwest::Client,
     policy: Arc<Policy>,
+}
+
+/// Certificates to trust beside the system's.
+pub struct Roots(Vec<reqwest::Certificate>);
+
+impl Roots {
+    /// Reads the certificates of a file in PEM form.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let pem = std::fs::read(path)
+            .map_err(|error| Error::setup(format!("outbound.ca_file: {shown} cannot be read: {error}")))?;
+        let roots = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| !roots.is_empty());
+        roots.map(Self).ok_or_else(|| {
+            Error::setup(format!("outbound.ca_file: {shown} holds no certificate in PEM form"))
+        })
+    }
 }
 
 /// A call to make: always POST, always asking for JSON.
@@ -97,16 +114,10 @@ impl Fault {
 }
 
 impl Outbound {
-    /// Prepares calls under `policy`. `extra_roots` are certificates (PEM) trusted beside the system's.
-    pub fn new(policy: Policy, extra_roots: Option<&[u8]>, lookup: &Arc<dyn Lookup>) -> Result<Self> {
+    /// Prepares calls under `policy`.
+    pub fn new(policy: Policy, extra_roots: Option<&Roots>, lookup: &Arc<dyn Lookup>) -> Result<Self> {
         let policy = Arc::new(policy);
-        let roots = match extra_roots {
-            None => Vec::new(),
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
-                .ok()
-                .filter(|roots| !roots.is_empty())
-                .ok_or_else(|| Error::setup("outbound.ca_file: the file holds no certificate in PEM form"))?,
-        };
+        let roots = extra_roots.map(|roots| roots.0.clone()).unwrap_or_default();
         let builder = |plain_http| {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())

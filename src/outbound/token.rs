@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Call, Fault, Outbound, Reply};
@@ -44,7 +45,8 @@ pub struct AccessToken {
 struct Granted {
     access_token: String,
     token_type: Option<String>,
-    expires_in: Option<f64>,
+    /// A number by RFC 6749 §5.1; some endpoints send it as text.
+    expires_in: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +105,11 @@ fn granted(reply: &Reply) -> Result<AccessToken, Fault> {
     if value.reveal().is_empty() || !value.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Fault::bad_answer("The token endpoint's access_token cannot be sent as a header"));
     }
-    let lifetime = granted.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let seconds = granted.expires_in.and_then(|value| match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    });
+    let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     Ok(AccessToken { value, lifetime })
 }
 
@@ -130,7 +136,13 @@ mod tests {
             outcome(200, r#"{"access_token":"abc","token_type":"bearer","expires_in":60,"x":1}"#).unwrap();
         assert_eq!((token.value.reveal(), token.lifetime), ("abc", Some(Duration::from_secs(60))));
         assert_eq!(outcome(201, r#"{"access_token":"abc"}"#).unwrap().lifetime, None);
-        assert_eq!(outcome(200, r#"{"access_token":"abc","expires_in":-1}"#).unwrap().lifetime, None);
+        let lifetime = |json: &str| {
+            outcome(200, &format!(r#"{{"access_token":"abc","expires_in":{json}}}"#)).unwrap().lifetime
+        };
+        assert_eq!(lifetime("\"3600\""), Some(Duration::from_secs(3600)));
+        for odd in ["-1", "1e300", "\"soon\"", "\"NaN\"", "[]", "null"] {
+            assert_eq!(lifetime(odd), None, "{odd}");
+        }
     }
 
     #[test]

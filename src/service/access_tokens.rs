@@ -18,6 +18,9 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// Longer lifetimes are cut to this, which also keeps dates from overflowing.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// With this many slots, those without a good token are cleared away.
+const SWEEP_AT: usize = 1000;
+
 /// What a token was got for. When anything about the channel changes, so does this, and the token is not used.
 pub type Fingerprint = [u8; 32];
 
@@ -43,7 +46,7 @@ impl AccessTokens {
         clock: &dyn Clock,
         exchange: impl Future<Output = Result<AccessToken, E>>,
     ) -> Result<Secret, E> {
-        let slot = Arc::clone(self.lock().entry(hook.clone()).or_default());
+        let slot = self.slot(hook, clock.now());
         let mut cached = slot.lock().await;
         if let Some(cached) = &*cached
             && cached.fingerprint == fingerprint
@@ -59,6 +62,17 @@ impl AccessTokens {
             *cached = Some(Cached { fingerprint, token: value.clone(), until: clock.now() + useful });
         }
         Ok(value)
+    }
+
+    fn slot(&self, hook: &InlineHookId, now: Timestamp) -> Slot {
+        let mut slots = self.lock();
+        if slots.len() >= SWEEP_AT && !slots.contains_key(hook) {
+            // Hooks of deleted orgs leave their slots behind.
+            slots.retain(|_, slot| {
+                slot.try_lock().map_or(true, |cached| cached.as_ref().is_some_and(|c| now < c.until))
+            });
+        }
+        Arc::clone(slots.entry(hook.clone()).or_default())
     }
 
     /// Drops the hook's token: the hook is gone, or the service would not take the token.

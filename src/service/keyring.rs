@@ -53,7 +53,7 @@ pub struct Status {
 pub struct Verdict {
     /// How many values open and, if they are private halves, match their public halves.
     pub sound: u64,
-    /// The others: the id of the key or hook, and what is wrong.
+    /// The others: the id of the key or hook, and which of its values is wrong in what way.
     pub broken: Vec<(String, String)>,
 }
 
@@ -83,7 +83,7 @@ impl Keys {
             let terms = store::keyring::list(conn)?;
             if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
                 return Err(Error::setup(
-                    "the database holds sealed keys but its keyring is gone: restore a backup",
+                    "the database holds sealed values but its keyring is gone: restore a backup",
                 ));
             }
             Ok(terms)
@@ -125,8 +125,9 @@ impl Keys {
                     match check(keyring, column, &value) {
                         Ok(()) => verdict.sound += 1,
                         Err(error) => {
-                            let problem = error.private().unwrap_or_default().to_owned();
-                            verdict.broken.push((value.id, problem));
+                            let (table, column) = column.place();
+                            let cause = error.private().unwrap_or_default();
+                            verdict.broken.push((value.id, format!("{table}.{column}: {cause}")));
                         }
                     }
                 }

@@ -61,18 +61,19 @@ impl Orgs {
             .await
     }
 
-    /// Deletes an org with its tokens. One that still has hook keys is refused, unless `with_keys`.
-    pub async fn delete(&self, name: OrgName, with_keys: bool) -> Result<()> {
+    /// Deletes an org with its tokens. One that still has hook keys or hooks is refused, unless `with_all`.
+    pub async fn delete(&self, name: OrgName, with_all: bool) -> Result<()> {
         self.db
             .write("delete_org", move |conn| {
                 let org = by_name(conn, &name)?;
                 let keys = store::hook_keys::count(conn, &org.id)?;
-                if keys > 0 && !with_keys {
+                let hooks = store::inline_hooks::count(conn, &org.id)?;
+                if keys + hooks > 0 && !with_all {
                     return Err(Error::invalid(
                         "org",
                         format_args!(
-                            "{:?} still has {keys} hook key(s): delete them first, \
-                             or say --force to lose their private halves for good",
+                            "{:?} still has {keys} hook key(s) and {hooks} inline hook(s): delete them \
+                             first, or say --force to lose their private halves and secrets for good",
                             org.name
                         ),
                     ));

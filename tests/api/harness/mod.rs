@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use hook_keys::app::{App, Base, Parts, master_key};
+use hook_keys::app::{App, Base, Files, Parts};
 use hook_keys::config::{Layers, Settings};
 use hook_keys::crypto::KeyPool;
 use hook_keys::domain::clock::SystemClock;
@@ -103,7 +103,7 @@ impl Server {
         let settings = settings(directory.path(), variables);
         let base = base(&settings, parts).await;
         let (orgs, tokens) = (base.orgs.clone(), base.tokens.clone());
-        let app = Arc::new(App::build(&settings, &master_key(&settings).unwrap(), base).await.unwrap());
+        let app = Arc::new(App::build(&settings, &Files::read(&settings).unwrap(), base).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let handle = run(app, listener);
@@ -172,7 +172,7 @@ pub fn sql(database: &Path, statement: &str) {
 pub async fn app(directory: &Path) -> App {
     let settings = settings(directory, &[]);
     let base = base(&settings, Parts::default()).await;
-    App::build(&settings, &master_key(&settings).unwrap(), base).await.unwrap()
+    App::build(&settings, &Files::read(&settings).unwrap(), base).await.unwrap()
 }
 
 async fn base(settings: &Settings, parts: Parts) -> Base {
