@@ -11,6 +11,10 @@ use crate::app::{Parts, new_master_key};
 use crate::config::Layers;
 use crate::domain::token::ApiToken;
 use crate::error::{Error, Result};
+use crate::store::migrate;
+
+/// The extension of a file that is not finished; the number of the process that writes it follows.
+const DRAFT: &str = "draft-";
 
 /// A directory that `hook-keys dev` keeps everything in.
 pub(super) struct DataDir(PathBuf);
@@ -43,8 +47,28 @@ impl DataDir {
             .create(&self.0)
             .map_err(|error| Error::setup(format!("the data directory {shown} cannot be made: {error}")))?;
         let lock = StartLock::take(&self.0.join("start.lock"))?;
+        // Before a draft of this start can be among them.
+        self.remove_drafts()
+            .map_err(|error| Error::setup(format!("{shown} cannot be cleared of drafts: {error}")))?;
         self.make_master_key()?;
         Ok(lock)
+    }
+
+    /// Removes what starts that were killed left half done: a draft may hold a secret.
+    fn remove_drafts(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let file = name.to_str().and_then(|name| name.split_once('.'));
+            let process = match file {
+                Some(("master" | "admin-token", extension)) => extension.strip_prefix(DRAFT),
+                _ => None,
+            };
+            if process.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn make_master_key(&self) -> Result<()> {
@@ -57,7 +81,7 @@ impl DataDir {
                 return Err(Error::setup(format!("{} cannot be looked at: {error}", path.display())));
             }
         }
-        if database.exists() {
+        if database.exists() && migrate::holds_keyring(&database)? {
             return Err(Error::setup(format!(
                 "{} is missing, and without it the keys in {} cannot be opened: \
                  put the file back, or start with another --data-dir",
@@ -99,7 +123,7 @@ pub(super) struct StartLock(#[expect(dead_code, reason = "the open file is the l
 
 impl StartLock {
     fn take(path: &Path) -> Result<Self> {
-        let opened = private().truncate(false).open(path);
+        let opened = private().create(true).truncate(false).open(path);
         let locked = opened.and_then(|file| file.lock().map(|()| Self(file)));
         locked.map_err(|error| Error::setup(format!("{} cannot be locked: {error}", path.display())))
     }
@@ -108,9 +132,9 @@ impl StartLock {
 /// Makes a file that only its owner may read, whole or not at all, also when the power fails. `publish` gives
 /// the finished draft its name.
 fn publish(path: &Path, text: &str, publish: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let draft = path.with_extension(format!("{DRAFT}{}", std::process::id()));
     let written = private()
-        .truncate(true)
+        .create_new(true)
         .open(&draft)
         .and_then(|mut file| {
             file.write_all(text.as_bytes())?;
@@ -139,7 +163,7 @@ fn replace(draft: &Path, path: &Path) -> io::Result<()> {
 
 fn private() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
+    options.write(true).mode(0o600);
     options
 }
 

@@ -72,6 +72,19 @@ impl Tokens {
         expires_in: Option<Duration>,
     ) -> Result<(Token, ApiToken)> {
         let secret = ApiToken::generate(&*self.entropy)?;
+        let token = self.store(&secret, org, name, grant, expires_in).await?;
+        Ok((token, secret))
+    }
+
+    /// Makes a token of a secret that the caller has drawn and put away.
+    pub async fn store(
+        &self,
+        secret: &ApiToken,
+        org: OrgId,
+        name: DisplayName,
+        grant: Grant,
+        expires_in: Option<Duration>,
+    ) -> Result<Token> {
         let now = self.clock.now();
         let token = Token {
             id: TokenId::generate(&*self.entropy)?,
@@ -86,7 +99,7 @@ impl Tokens {
         let digest = sha256(secret.reveal().as_bytes());
         let stored = token.clone();
         self.db.write("create_token", move |conn| store::tokens::insert(conn, &stored, &digest)).await?;
-        Ok((token, secret))
+        Ok(token)
     }
 
     /// Whose token this is. Unknown, expired and revoked tokens are one and the same error.

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
 use crate::harness::sql;
@@ -111,6 +112,69 @@ fn a_master_key_that_is_a_broken_link_is_not_replaced() {
     let refused = complaint(&on(&data, &["dev", "--listen", "127.0.0.1:0"]));
     assert!(refused.contains("master.key") && refused.contains("cannot be read"), "{refused}");
     assert!(data.join("master.key").is_symlink());
+}
+
+#[tokio::test]
+async fn dev_after_migrate_makes_the_master_key_that_no_data_key_needs_yet() {
+    let (_directory, data) = directory();
+    std::fs::create_dir(&data).unwrap();
+    stdout(&on(&data, &["migrate"]));
+    stdout(&on(&data, &["org", "create", "acme"]));
+    let dev = Dev::start(&data, &[]);
+    dev.client().create("one").await;
+    drop(dev);
+    assert!(stdout(&on(&data, &["keyring", "verify"])).contains("1 sound, 0 broken"));
+}
+
+#[test]
+fn dev_removes_the_drafts_that_a_killed_start_left() {
+    let (_directory, data) = directory();
+    std::fs::create_dir(&data).unwrap();
+    for name in ["master.draft-1", "admin-token.draft-4711", "admin-token.notes"] {
+        std::fs::write(data.join(name), "text").unwrap();
+    }
+    Dev::start(&data, &[]).kill();
+    let left: Vec<_> = names(&data).into_iter().filter(|name| !name.starts_with("hook-keys.db")).collect();
+    assert_eq!(left, ["admin-token", "admin-token.notes", "master.key", "start.lock"]);
+}
+
+#[tokio::test]
+async fn a_first_start_that_is_killed_at_any_moment_leaves_nothing_that_the_next_one_cannot_mend() {
+    for round in 0..16 {
+        let (_directory, data) = directory();
+        let mut command = hook_keys();
+        command.args(["dev", "--listen", "127.0.0.1:0", "--pool-size", "0", "--data-dir"]).arg(&data);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(5 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let dev = Dev::start(&data, &[]);
+        dev.client().get(KEYS).await.expect(200);
+        drop(dev);
+        assert_eq!(stdout(&on(&data, &["token", "list"])).lines().count(), 2, "a title and one token");
+        assert!(names(&data).iter().all(|name| !name.contains("draft")), "{:?}", names(&data));
+    }
+}
+
+#[test]
+fn a_token_that_cannot_be_left_in_the_directory_is_not_made() {
+    let (_directory, data) = directory();
+    std::fs::create_dir_all(data.join("admin-token")).unwrap();
+    let refused = complaint(&on(&data, &["dev", "--listen", "127.0.0.1:0"]));
+    assert!(refused.contains("admin-token cannot be written"), "{refused}");
+    assert_eq!(stdout(&on(&data, &["token", "list"])).lines().count(), 1, "a title and no token");
+}
+
+#[tokio::test]
+async fn dev_replaces_a_token_that_a_killed_start_did_not_get_to_store() {
+    let (_directory, data) = directory();
+    std::fs::create_dir(&data).unwrap();
+    let unknown = format!("00{}", "x".repeat(40));
+    std::fs::write(data.join("admin-token"), &unknown).unwrap();
+    let dev = Dev::start(&data, &[]);
+    assert_ne!(dev.token, unknown);
+    dev.client().get(KEYS).await.expect(200);
+    assert_eq!(std::fs::read_to_string(data.join("admin-token")).unwrap().trim(), dev.token);
 }
 
 #[test]
