@@ -59,7 +59,7 @@ impl Db {
         Ok(db)
     }
 
-    /// Runs `work` on the database as it lies there, with [`look`].
+    /// Runs `work` on the database as it lies there, on a connection of its own that changes nothing.
     pub(super) async fn look<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,

@@ -33,12 +33,11 @@ fn names(directory: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// A command on a database of its own, with a master key from the environment.
+/// A command on a database of its own, with all settings from the environment.
 fn with_database(database: &Path, arguments: &[&str]) -> Command {
     let mut command = hook_keys();
-    let config = database.with_extension("toml");
-    std::fs::write(&config, format!("database_url = \"sqlite:{}\"\n", database.display())).unwrap();
-    command.args(arguments).arg("--config").arg(config).env("HOOK_KEYS_MASTER_KEY", KEY);
+    command.args(arguments).env("HOOK_KEYS_DATABASE_URL", format!("sqlite:{}", database.display()));
+    command.env("HOOK_KEYS_MASTER_KEY", KEY);
     command.env("HOOK_KEYS_LISTEN", "127.0.0.1:0").env("HOOK_KEYS_POOL_SIZE", "0");
     command
 }
@@ -266,7 +265,7 @@ fn the_database_of_another_program_is_refused_and_left_as_it_was() {
         let refused = complaint(&with_database(&database, command).output().unwrap());
         assert!(refused.contains("belongs to another program"), "{command:?} gave {refused}");
         assert!(std::fs::read(&database).unwrap() == before, "{command:?} changed the file");
-        assert_eq!(names(directory.path()), ["notes.db", "notes.toml"].map(str::to_owned).into());
+        assert_eq!(names(directory.path()), ["notes.db".to_owned()].into());
     }
 }
 
@@ -296,6 +295,6 @@ fn checks_change_neither_an_empty_file_nor_a_database_that_is_complete() {
     for command in [&["migrate", "--check"][..], &["org", "list"], &["keyring", "verify"], &["migrate"]] {
         stdout(&run(command));
         assert!(std::fs::read(&database).unwrap() == before, "{command:?} changed the file");
-        assert_eq!(names(directory.path()), ["serve.db", "serve.toml"].map(str::to_owned).into());
+        assert_eq!(names(directory.path()), ["serve.db".to_owned()].into());
     }
 }
