@@ -1,4 +1,4 @@
-//! The commands, one file each. They share where the data is ([`Location`]) and how they speak ([`out`]).
+//! The commands, one file each. They share where the data is (`Location`) and how they speak (`out`).
 
 mod config;
 mod dev;

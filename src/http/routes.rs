@@ -51,7 +51,7 @@ pub struct Endpoint {
     route: Box<dyn Fn() -> Route>,
 }
 
-/// The arguments of a handler that begin with [`Authed`]. Only such a handler can be [`guarded`], so the
+/// The arguments of a handler that begin with [`Authed`]. Only such a handler can be `guarded`, so the
 /// table cannot name another permission than the handler checks, nor forget one.
 pub trait Guarded {
     /// The permission of the first argument.
