@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, Settings};
@@ -18,6 +19,9 @@ use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, Keys, Orgs, Tasks, Tokens};
 use crate::store::{Db, migrate};
+
+/// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
+const SHORTEST_DRAIN: Duration = Duration::from_secs(10);
 
 /// What the outside world supplies. Tests put their own clock and a shared key pool here.
 #[derive(Clone)]
@@ -38,7 +42,7 @@ impl Default for Parts {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy::new()),
             pool: None,
-            lookup: Arc::new(SystemLookup),
+            lookup: Arc::new(SystemLookup::default()),
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct App {
     pub public_url: Option<String>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// How long requests under way may take when the server stops.
+    pub drain: Duration,
     /// Whether inline hooks may name plain HTTP URLs at all.
     pub allow_http: bool,
     /// Randomness for request and error ids.
@@ -133,6 +139,7 @@ impl App {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             tasks: tasks.clone(),
+            tokens: Arc::default(),
             limit: settings.inline_hooks_per_org,
         };
         Ok(Self {
@@ -140,7 +147,7 @@ impl App {
             execute: Execute {
                 hooks: inline_hooks.clone(),
                 outbound,
-                tokens: Arc::default(),
+                places: Arc::new(Semaphore::new(settings.outbound.concurrency as usize)),
                 budget: settings.outbound.timeout,
             },
             inline_hooks,
@@ -155,6 +162,7 @@ impl App {
             },
             public_url: settings.public_url.clone(),
             body_timeout: settings.body_timeout,
+            drain: SHORTEST_DRAIN.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
             allow_http: settings.outbound.allow_http,
             entropy,
             _background: base.background,

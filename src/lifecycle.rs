@@ -25,7 +25,6 @@ impl Background {
     /// Starts it.
     pub fn start() -> Result<Arc<Self>> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
             .thread_name("background")
             .enable_all()
             .build()

@@ -241,7 +241,10 @@ mod tests {
     fn every_setting_is_also_a_variable() {
         for (key, _, _) in Layers::defaults().unwrap().explain() {
             let value = match key.as_str() {
-                "pool_size" | "limits.hook_keys_per_org" | "limits.inline_hooks_per_org" => "9",
+                "pool_size"
+                | "limits.hook_keys_per_org"
+                | "limits.inline_hooks_per_org"
+                | "outbound.concurrency" => "9",
                 "outbound.allow_http" => "true",
                 _ => "text",
             };
@@ -270,6 +273,7 @@ mod tests {
                 "[outbound]\nallow = [\"10.0.0.0/33\"]",
                 "outbound.allow: \"10.0.0.0/33\" is not an address range",
             ),
+            ("[outbound]\nconcurrency = 0", "outbound.concurrency: use at least 1"),
             ("[outbound]\nallow = [5]", "expected a string"),
             ("[limts]", "limts is not a setting"),
             ("[tokens]\nidle_expiry = \"59m\"", "tokens.idle_expiry: use at least 1h"),

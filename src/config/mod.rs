@@ -68,6 +68,8 @@ pub struct OutboundSettings {
     pub ca_file: Option<PathBuf>,
     /// What one attempt may take.
     pub timeout: Duration,
+    /// Most calls of hooks at once.
+    pub concurrency: u32,
 }
 
 /// Where the master key comes from.
@@ -122,6 +124,7 @@ struct RawOutbound {
     allow_http: bool,
     ca_file: String,
     timeout: String,
+    concurrency: i64,
 }
 
 impl Layers {
@@ -174,6 +177,10 @@ impl Layers {
                 allow_http: raw.outbound.allow_http,
                 ca_file: Some(raw.outbound.ca_file).filter(|path| !path.is_empty()).map(PathBuf::from),
                 timeout: parse_timeout("outbound.timeout", &raw.outbound.timeout)?,
+                concurrency: match count("outbound.concurrency", raw.outbound.concurrency, 10_000)? {
+                    0 => return Err(Error::setup("outbound.concurrency: use at least 1")),
+                    most => most,
+                },
             },
             token_idle_expiry: idle_expiry(&raw.tokens.idle_expiry)?,
         })

@@ -99,16 +99,25 @@ pub struct Header {
     pub value: Secret,
 }
 
+/// Most headers of a channel, and most bytes of their names and values together: what services commonly take.
+/// They are part of every list of hooks.
+const HEADER_COUNT: usize = 50;
+const HEADER_BYTES: usize = 8 * 1024;
+
 /// Headers that belong to the call itself.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 17] = [
     "accept",
+    "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -232,8 +241,23 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Checks that no header takes the place of the one by which the service knows its caller.
+    /// Checks that the headers are not too many, and that none takes the place of the one by which the
+    /// service knows its caller.
     pub fn new(version: HookVersion, uri: HookUrl, headers: Vec<Header>, auth: Auth) -> Result<Self> {
+        const HEADERS: &str = "channel.config.headers";
+        if headers.len() > HEADER_COUNT {
+            return Err(Error::invalid(
+                HEADERS,
+                format_args!("The field must not hold more than {HEADER_COUNT} headers"),
+            ));
+        }
+        let size: usize = headers.iter().map(|header| header.key.len() + header.value.reveal().len()).sum();
+        if size > HEADER_BYTES {
+            return Err(Error::invalid(
+                HEADERS,
+                format_args!("The headers must not be larger than {HEADER_BYTES} bytes together"),
+            ));
+        }
         let own = match &auth {
             Auth::None => None,
             Auth::Header { key, .. } => Some(key.as_str()),

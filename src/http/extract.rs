@@ -126,11 +126,11 @@ impl Body {
     }
 
     /// Reads any JSON value, to be passed on as it is.
-    pub async fn verbatim(self) -> Result<Vec<u8>, Failure> {
+    pub async fn verbatim(self) -> Result<Bytes, Failure> {
         let bytes = self.read().await?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Failure::Malformed)?;
         serde_json::from_str::<IgnoredAny>(text).map_err(|_| Failure::Malformed)?;
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     /// Reads the body: announced, of the right media type, at most [`BODY_LIMIT`] bytes.

@@ -16,11 +16,9 @@ use actix_web::{HttpServer, web};
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// How long a stopping server waits for requests under way, in seconds.
-const DRAIN_SECONDS: u64 = 10;
-
 /// A server on `listener`, which ends on SIGINT or SIGTERM when `signals` is set. It runs when awaited.
 pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Server> {
+    let drain = app.drain.as_secs();
     let app = web::Data::from(app);
     let server = HttpServer::new(move || {
         actix_web::App::new()
@@ -29,7 +27,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Ser
             .configure(routes::configure)
             .default_service(web::to(error::unknown_path))
     });
-    let server = server.shutdown_timeout(DRAIN_SECONDS);
+    let server = server.shutdown_timeout(drain);
     let server = if signals { server } else { server.disable_signals() };
     let bound = server.listen(listener).map_err(|error| Error::internal("starting the server", error))?;
     Ok(bound.run())

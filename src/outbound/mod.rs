@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -63,7 +64,7 @@ pub struct Call<'a> {
     /// Headers beside those of the call itself.
     pub headers: Vec<(&'a str, Secret)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// When the answer must be there.
     pub deadline: Instant,
 }
@@ -166,7 +167,7 @@ fn headers(call: &Call<'_>) -> Result<HeaderMap, Fault> {
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unsendable())?;
         let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| unsendable())?;
         value.set_sensitive(true);
-        headers.append(key, value);
+        headers.try_append(key, value).map_err(|_| Fault::unreachable("The headers are too many"))?;
     }
     Ok(headers)
 }
@@ -210,8 +211,13 @@ fn explain(error: &reqwest::Error) -> Fault {
         }
         _ if error.is_connect() => Fault::unreachable(format!("The connection failed{last}")),
         Some(_) => Fault::unreachable(format!("The connection broke{last}")),
+        None if causes().any(is_cut_short) => Fault::unreachable(format!("The connection broke{last}")),
         None => Fault::bad_answer(format!("The answer is not HTTP as it should be{last}")),
     }
+}
+
+fn is_cut_short(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
 }
 
 /// The next cause. An I/O error that wraps another error skips it when asked for its source.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use super::policy::Policy;
 
@@ -19,15 +20,32 @@ pub trait Lookup: Send + Sync {
     fn lookup(&self, name: String) -> Found;
 }
 
+/// Most lookups at once. One whose name server does not answer keeps its thread for many seconds, whatever
+/// became of the call, and the threads are also those of the database.
+const LOOKUPS: usize = 32;
+
 /// The operating system's resolver.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLookup;
+#[derive(Debug, Clone)]
+pub struct SystemLookup(Arc<Semaphore>);
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS)))
+    }
+}
 
 impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> Found {
+        let permits = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
+            let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+            let looking_up = tokio::task::spawn_blocking(move || {
+                // Held until the lookup ends, not only until its caller gives up.
+                let _permit = permit;
+                let found = (name.as_str(), 0).to_socket_addrs()?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            looking_up.await.map_err(io::Error::other)?
         })
     }
 }

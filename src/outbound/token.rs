@@ -61,7 +61,7 @@ impl Outbound {
             url: request.url,
             content_type: "application/x-www-form-urlencoded",
             headers: Vec::new(),
-            body: form(&request).into_bytes(),
+            body: form(&request).into(),
             deadline,
         };
         granted(&self.post(call).await?)

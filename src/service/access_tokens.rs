@@ -75,9 +75,19 @@ impl AccessTokens {
         Arc::clone(slots.entry(hook.clone()).or_default())
     }
 
-    /// Drops the hook's token: the hook is gone, or the service would not take the token.
+    /// Drops the hook's token: the hook is gone.
     pub fn forget(&self, hook: &InlineHookId) {
         self.lock().remove(hook);
+    }
+
+    /// Drops a token that the service would not take, unless a newer one has taken its place.
+    pub fn refused(&self, hook: &InlineHookId, token: Option<&Secret>) {
+        let slot = self.lock().get(hook).cloned();
+        // A slot that is locked is getting a new token at this moment.
+        let Some(mut cached) = slot.as_ref().and_then(|slot| slot.try_lock().ok()) else { return };
+        if cached.as_ref().map(|cached| cached.token.reveal()) == token.map(Secret::reveal) {
+            *cached = None;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<InlineHookId, Slot>> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::de::IgnoredAny;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::access_tokens::{AccessTokens, Fingerprint};
+use super::access_tokens::Fingerprint;
 use super::inline_hooks::{InlineHooks, stored};
 use super::sealing::place;
 use crate::crypto::digest::sha256;
@@ -17,7 +19,7 @@ use crate::domain::inline_hook::{HookStatus, InlineHook};
 use crate::domain::secret::Secret;
 use crate::error::{Error, Kind, Result, Upstream};
 use crate::jose::client_assertion;
-use crate::outbound::token::{Proof, TokenRequest};
+use crate::outbound::token::{AccessToken, Proof, TokenRequest};
 use crate::outbound::{Call, Fault, Outbound, Reply};
 use crate::store::sealed::Column;
 use crate::store::{self, Conn};
@@ -29,8 +31,8 @@ pub struct Execute {
     pub hooks: InlineHooks,
     /// How calls are made.
     pub outbound: Outbound,
-    /// Tokens that are still good.
-    pub tokens: Arc<AccessTokens>,
+    /// Places for calls that may be under way at once.
+    pub places: Arc<Semaphore>,
     /// What one attempt may take: token and call together.
     pub budget: Duration,
 }
@@ -65,15 +67,30 @@ struct Failed {
 }
 
 impl Execute {
+    /// Waits for a place. Ask for one before the body is read: a caller who waits holds a connection then, and
+    /// nothing else.
+    pub async fn place(&self) -> Result<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map_err(|error| Error::internal("executing a hook", error))
+    }
+
     /// Calls the hook with `body` and returns the service's JSON answer, which is `{}` for an empty one.
     ///
     /// An attempt that timed out or met a status of 5xx is made once more, but never for token and telephony
     /// hooks (contract §6). The cause of a failure names the step and holds no secret.
-    pub async fn execute(&self, org: &OrgId, id: InlineHookId, body: Vec<u8>) -> Result<Vec<u8>> {
+    pub async fn execute(
+        &self,
+        place: OwnedSemaphorePermit,
+        org: &OrgId,
+        id: InlineHookId,
+        body: Bytes,
+    ) -> Result<Vec<u8>> {
         let (this, org) = (self.clone(), org.clone());
         self.hooks
             .tasks
             .run(async move {
+                // Given back when the call has ended, not when the caller has gone.
+                let _place = place;
                 let prepared = this.prepare(org, id).await?;
                 match this.attempt(&prepared, &body).await {
                     Err(failed) if failed.transient && prepared.hook.kind.may_retry() => {
@@ -113,25 +130,24 @@ impl Execute {
     }
 
     /// One attempt, within one budget.
-    async fn attempt(&self, prepared: &Prepared, body: &[u8]) -> Result<Vec<u8>, Failed> {
+    async fn attempt(&self, prepared: &Prepared, body: &Bytes) -> Result<Vec<u8>, Failed> {
         let deadline = Instant::now() + self.budget;
-        let mut headers = Vec::new();
-        if let Some(authorization) = self.authorization(prepared, deadline).await? {
-            headers.push(authorization);
-        }
+        let authorization = self.authorization(prepared, deadline).await?;
+        let bearer = authorization.as_ref().map(|(_, value)| value.clone());
+        let mut headers: Vec<_> = authorization.into_iter().collect();
         let channel = &prepared.hook.channel;
         headers.extend(channel.headers.iter().map(|header| (header.key.as_str(), header.value.clone())));
         let call = Call {
             url: channel.uri.as_str(),
             content_type: "application/json",
             headers,
-            body: body.to_vec(),
+            body: body.clone(),
             deadline,
         };
         let reply = self.outbound.post(call).await.map_err(|fault| self.failed(Step::Hook, fault))?;
         if reply.status == 401 {
-            // Whatever token it was, the next call gets a new one.
-            self.tokens.forget(&prepared.hook.id);
+            // If this was the cached token, the next call gets a new one.
+            self.hooks.tokens.refused(&prepared.hook.id, bearer.as_ref());
         }
         self.answer(prepared, reply)
     }
@@ -156,13 +172,15 @@ impl Execute {
                 proof: self.proof(prepared, client).await?,
             };
             let token = self.outbound.exchange(request, deadline).await;
-            token.map_err(|fault| self.failed(Step::Token, fault))
+            let AccessToken { value, lifetime } = token.map_err(|fault| self.failed(Step::Token, fault))?;
+            let header = Secret::new(format!("Bearer {}", value.reveal()));
+            Ok::<_, Failed>(AccessToken { value: header, lifetime })
         };
         let clock = &*self.hooks.clock;
-        let token = self.tokens.get(&prepared.hook.id, prepared.fingerprint, clock, exchange);
+        let token = self.hooks.tokens.get(&prepared.hook.id, prepared.fingerprint, clock, exchange);
         let token = timeout_at(deadline, token).await;
         let token = token.unwrap_or_else(|_| Err(self.failed(Step::Token, Fault::silent())))?;
-        Ok(Some(("Authorization", Secret::new(format!("Bearer {}", token.reveal())))))
+        Ok(Some(("Authorization", token)))
     }
 
     /// What the client proves itself with: its secret, or an assertion signed with its hook key.

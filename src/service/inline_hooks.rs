@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::access_tokens::AccessTokens;
 use super::sealing::place;
 use super::tasks::Tasks;
 use crate::domain::channel::{self, Auth, Channel, Header};
@@ -32,6 +33,8 @@ pub struct InlineHooks {
     pub entropy: Arc<dyn Entropy>,
     /// Where writes run.
     pub tasks: Tasks,
+    /// Access tokens of hooks that are still good.
+    pub tokens: Arc<AccessTokens>,
     /// Most hooks of an org.
     pub limit: u32,
 }
@@ -143,7 +146,7 @@ impl InlineHooks {
 
     /// Deletes a hook that is inactive. The hook key it named is free then.
     pub async fn delete(&self, org: &OrgId, id: InlineHookId) -> Result<()> {
-        let org = org.clone();
+        let (this, org, gone) = (self.clone(), org.clone(), id.clone());
         let delete = move |conn: &mut Conn| {
             if stored(conn, &org, &id)?.hook.status == HookStatus::Active {
                 return Err(Error::invalid(
@@ -153,8 +156,13 @@ impl InlineHooks {
             }
             store::inline_hooks::delete(conn, &org, &id)
         };
-        let db = self.db.clone();
-        self.tasks.run(async move { db.write("delete_inline_hook", delete).await }).await
+        self.tasks
+            .run(async move {
+                this.db.write("delete_inline_hook", delete).await?;
+                this.tokens.forget(&gone);
+                Ok(())
+            })
+            .await
     }
 
     /// Fills in the headers.

@@ -5,8 +5,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
 
-/// Runs writes in tasks of their own, so that a client that hangs up changes nothing, and lets the end of
-/// the process wait for them.
+/// Runs writes and calls in tasks of their own, so that a client that hangs up changes nothing, and lets the
+/// end of the process wait for them.
 #[derive(Debug, Clone)]
 pub struct Tasks {
     runtime: Handle,

@@ -67,9 +67,7 @@ pub async fn update(
 
 /// `DELETE /{id}`: deletes a hook that is inactive.
 pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let id = hook_id(&request)?;
-    app.inline_hooks.delete(&authed.caller.org, id.clone()).await?;
-    app.execute.tokens.forget(&id);
+    app.inline_hooks.delete(&authed.caller.org, hook_id(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -109,7 +107,8 @@ pub async fn execute(
     body: Body,
 ) -> Answer {
     let id = hook_id(&request)?;
-    let answer = app.execute.execute(&authed.caller.org, id, body.verbatim().await?).await?;
+    let place = app.execute.place().await?;
+    let answer = app.execute.execute(place, &authed.caller.org, id, body.verbatim().await?).await?;
     Ok(HttpResponse::Ok().content_type(JSON).body(answer))
 }
 

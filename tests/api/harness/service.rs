@@ -58,6 +58,14 @@ pub struct Service {
 impl Service {
     /// Starts one. `behaviour` gets each request and its number, from 0.
     pub fn start(behaviour: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static) -> Self {
+        Self::start_with_workers(1, behaviour)
+    }
+
+    /// One that can be in several of its behaviours at once.
+    pub fn start_with_workers(
+        workers: usize,
+        behaviour: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -73,7 +81,7 @@ impl Service {
                     }))
                 });
                 let server =
-                    server.workers(1).shutdown_timeout(0).disable_signals().listen(listener).unwrap();
+                    server.workers(workers).shutdown_timeout(0).disable_signals().listen(listener).unwrap();
                 let server = server.run();
                 sender.send(server.handle()).unwrap();
                 server.await.unwrap();

@@ -1,7 +1,10 @@
 //! Calls of inline hooks: what the services see, and what the caller is told.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::service::{Act, Service};
@@ -314,4 +317,46 @@ async fn a_reader_cannot_call_a_hook() {
     let reader = server.client("acme", &["okta.inlineHooks.read"]).await;
     execute(&reader, &made, json!({})).await.expect_error(403, "E0000006", "");
     assert_eq!(receiver.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_before_the_answer_is_told_as_such() {
+    use std::io::Read as _;
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    let server = server().await;
+    let acme = server.org("acme").await;
+    let made = acme.create_hook(hook("h", http_channel(&format!("http://{address}")))).await;
+    let answer = execute(&acme, &made, json!({})).await.expect(400);
+    assert!(
+        answer.text.contains("E0000134") && answer.text.contains("hook: The connection broke"),
+        "{}",
+        answer.text
+    );
+}
+
+#[tokio::test]
+async fn no_more_calls_are_under_way_than_the_operator_allows_and_the_rest_wait() {
+    let settings =
+        [crate::harness::LOOPBACK[0], crate::harness::LOOPBACK[1], ("HOOK_KEYS_OUTBOUND_CONCURRENCY", "2")];
+    let server = Server::start_with(&settings, hook_keys::app::Parts::default()).await;
+    let acme = server.org("acme").await;
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now, peak) = (Arc::clone(&under_way), Arc::clone(&most));
+    let service = Service::start_with_workers(4, move |_, _| {
+        peak.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+        std::thread::sleep(Duration::from_millis(50));
+        now.fetch_sub(1, SeqCst);
+        Act::json(200, &json!({}))
+    });
+    let made = acme.create_hook(hook("h", http_channel(&service.base))).await;
+    for answer in join_all((0..12).map(|_| execute(&acme, &made, json!({})))).await {
+        answer.expect(200);
+    }
+    assert_eq!((service.calls(), most.load(SeqCst)), (12, 2));
 }

@@ -157,6 +157,14 @@ async fn what_is_wrong_with_a_hook_is_said_with_the_path_of_the_field() {
         ),
         (config("/method", json!("PUT")), "channel.config.method: The field must be POST".into()),
         (config("/headers", json!({})), "channel.config.headers: The field must be an array".into()),
+        (
+            config("/headers", json!(vec![json!({ "key": "X", "value": "x" }); 51])),
+            "channel.config.headers: The field must not hold more than 50 headers".into(),
+        ),
+        (
+            config("/headers", json!(vec![json!({ "key": "X", "value": "x".repeat(4096) }); 2])),
+            "channel.config.headers: The headers must not be larger than 8192 bytes together".into(),
+        ),
         (header(json!("x")), "channel.config.headers: The items must be objects".into()),
         (
             header(json!({ "key": "Accept", "value": "x" })),
