@@ -83,22 +83,24 @@ async fn default_org(base: &Base) -> Result<OrgId> {
     }
 }
 
-fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken, plain_http: bool) -> Result<()> {
+fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken, loopback: bool) -> Result<()> {
     let base = format!("http://{}", reachable(address));
     let token = token.reveal();
+    let note = if loopback {
+        "Inline hooks may call this machine over plain HTTP; serve must be told to allow that.\n\n"
+    } else {
+        ""
+    };
     out::line(format!(
         "hook-keys {version} for development; its data is in {data_dir}\n\n  \
          Base URL   {base}\n  \
          API token  {token}\n\n\
+         {note}\
          Try it:\n\n  \
          curl -H 'Authorization: SSWS {token}' {base}/api/v1/hook-keys\n",
         version = env!("CARGO_PKG_VERSION"),
         data_dir = data_dir.display(),
-    ))?;
-    if plain_http {
-        out::line("Inline hooks may call this machine over plain HTTP; serve must be told to allow that.\n")?;
-    }
-    Ok(())
+    ))
 }
 
 /// An address that a client on this machine can call.

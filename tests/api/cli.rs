@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::Client;
 use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
+use crate::harness::service::Service;
+use crate::harness::{Client, hook, http_channel, path_of_hook};
 
 const KEYS: &str = "/api/v1/hook-keys";
 
@@ -31,11 +32,29 @@ async fn dev_makes_everything_and_prints_a_line_that_works_when_pasted() {
         let pasted = Command::new("sh").args(["-c", &format!("{line} -sS --fail")]).output().unwrap();
         assert_eq!(stdout(&pasted), "[]");
     }
+    assert!(dev.greeting.contains("Inline hooks may call this machine over plain HTTP"), "{}", dev.greeting);
     assert_eq!(mode(&data), 0o700);
     for file in ["hook-keys.db", "hook-keys.db-wal", "master.key", "admin-token"] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
     assert_eq!(std::fs::read_to_string(data.join("admin-token")).unwrap().trim(), dev.token);
+}
+
+#[tokio::test]
+async fn dev_lets_hooks_call_this_machine_unless_it_is_told_where_they_may_call() {
+    let service = Service::answering(json!({}));
+    for (variables, status) in [
+        (vec![], 200),
+        (vec![("HOOK_KEYS_OUTBOUND_ALLOW", "10.0.0.0/8"), ("HOOK_KEYS_OUTBOUND_ALLOW_HTTP", "true")], 400),
+    ] {
+        let (_directory, data) = directory();
+        let dev = Dev::start_in(&data, &[], &variables);
+        let says_so = dev.greeting.contains("Inline hooks may call this machine");
+        let made = dev.client().create_hook(hook("h", http_channel(&service.base))).await;
+        let answer = dev.client().post(&(path_of_hook(&made) + "/execute"), json!({})).await;
+        assert_eq!((answer.expect(status).status == 200, says_so), (status == 200, status == 200));
+    }
+    assert_eq!(service.calls(), 1);
 }
 
 #[tokio::test]

@@ -46,12 +46,18 @@ pub struct Dev {
 impl Dev {
     /// Starts it on a free port and waits until it is ready.
     pub fn start(data_dir: &Path, more: &[&str]) -> Self {
+        Self::start_in(data_dir, more, &[])
+    }
+
+    /// The same, with settings as variables.
+    pub fn start_in(data_dir: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = data_dir.with_extension("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let mut child = hook_keys()
             .args(["dev", "--listen", "127.0.0.1:0", "--pool-size", "4", "--data-dir"])
             .arg(data_dir)
             .args(more)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(file)
             .spawn()

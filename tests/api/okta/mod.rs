@@ -3,6 +3,7 @@ mod addresses;
 mod curl;
 mod execute;
 mod hook_keys;
+mod hook_races;
 mod inline_hooks;
 mod isolation;
 mod requests;
