@@ -33,12 +33,15 @@ static POOL: LazyLock<Arc<KeyPool>> = LazyLock::new(|| Arc::new(KeyPool::start(8
 
 const DATABASE: &str = "test.db";
 
-/// Lets inline hooks call this machine, and gives up on them soon.
+/// Lets inline hooks call this machine, with more patience than any of them needs, however busy it is.
 pub const LOOPBACK: [(&str, &str); 3] = [
     ("HOOK_KEYS_OUTBOUND_ALLOW", "127.0.0.0/8"),
     ("HOOK_KEYS_OUTBOUND_ALLOW_HTTP", "true"),
-    ("HOOK_KEYS_OUTBOUND_TIMEOUT", "1s"),
+    ("HOOK_KEYS_OUTBOUND_TIMEOUT", "60s"),
 ];
+
+/// The same with little patience, for services that do not answer.
+pub const IMPATIENT: [(&str, &str); 3] = [LOOPBACK[0], LOOPBACK[1], ("HOOK_KEYS_OUTBOUND_TIMEOUT", "2s")];
 
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
@@ -89,7 +92,7 @@ impl Server {
         Self::start_with(&[], Parts::default()).await
     }
 
-    /// One whose inline hooks may call this machine over plain HTTP, with little patience.
+    /// One whose inline hooks may call this machine over plain HTTP.
     pub async fn start_with_hooks() -> Self {
         Self::start_with(&LOOPBACK, Parts::default()).await
     }

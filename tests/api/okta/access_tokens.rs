@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::execute::{assert_failed, execute, server};
 use crate::harness::service::{Act, Seen, Service};
-use crate::harness::{Client, Server, hook, oauth_channel, path_of_hook};
+use crate::harness::{Client, hook, oauth_channel, path_of_hook};
 
 const TOKEN: &str = "s3cret-access-token";
 
@@ -176,11 +176,7 @@ async fn an_unknown_key_is_refused_by_the_endpoint() {
 
 #[tokio::test]
 async fn of_100_concurrent_executes_with_a_cold_cache_one_gets_the_token_for_all() {
-    // Plenty of time: the question is how many exchanges there are, not how fast they are.
-    let mut settings = crate::harness::LOOPBACK;
-    settings[2].1 = "60s";
-    let server = Server::start_with(&settings, hook_keys::app::Parts::default()).await;
-    server.clock.set_to_now();
+    let server = server().await;
     let acme = server.org("acme").await;
     let (endpoint, receiver) = (TokenEndpoint::start("", Some(3600)), receiver());
     let key = acme.create("k").await;

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hook_keys::app::Parts;
 use serde_json::{Value, json};
 
 use crate::harness::service::{Act, Service};
-use crate::harness::{Answer, Client, Server, hook, http_channel, oauth_channel, path_of_hook};
+use crate::harness::{Answer, Client, IMPATIENT, Server, hook, http_channel, oauth_channel, path_of_hook};
 
 /// A server whose clock shows the real time, so that others find its assertions fresh.
 pub async fn server() -> Server {
@@ -89,92 +90,13 @@ fn large(size: usize) -> String {
     format!("\"{}\"", "x".repeat(size - 2))
 }
 
-#[tokio::test]
-async fn each_way_a_service_can_fail_has_its_own_answer_and_number_of_calls() {
-    let server = server().await;
-    let acme = server.org("acme").await;
-    let import = "com.okta.import.transform";
-    let bad = |cause| Some(("E0000135", cause));
-    let cases: [Case; 18] = [
-        (import, |_| Act::Hang, Some(("E0000137", "hook: There was no answer within 1s")), 2),
-        (import, |n| if n == 0 { Act::Hang } else { Act::Answer(200, "{}".into()) }, None, 2),
-        (import, |n| Act::Answer(if n == 0 { 500 } else { 200 }, "{}".into()), None, 2),
-        (import, |_| Act::Answer(500, "s3cret".into()), bad("hook: The service answered with status 500"), 2),
-        (
-            import,
-            |n| Act::Answer(if n == 0 { 503 } else { 404 }, "{}".into()),
-            bad("hook: The service answered with status 404"),
-            2,
-        ),
-        (import, |_| Act::Answer(400, "{}".into()), bad("hook: The service answered with status 400"), 1),
-        (
-            import,
-            |_| Act::Redirect("http://127.0.0.1:1/".into()),
-            bad("hook: The service answered with status 302; redirects are not followed"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(200, "{\"s3cret\": tru}".into()),
-            bad("hook: The answer is not valid JSON: expected ident at line 1 column 15"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(200, "{}{}".into()),
-            bad("hook: The answer is not valid JSON: trailing characters at line 1 column 3"),
-            1,
-        ),
-        (import, |_| Act::Answer(200, large(262_144)), None, 1),
-        (
-            import,
-            |_| Act::Answer(200, large(262_145)),
-            bad("hook: The answer is larger than 262144 bytes"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(200, large(300_000)),
-            bad("hook: The answer is larger than 262144 bytes"),
-            1,
-        ),
-        (import, |_| Act::Answer(204, String::new()), None, 1),
-        (
-            "com.okta.telephony.provider",
-            |_| Act::Answer(204, String::new()),
-            bad("hook: The answer is empty, and hooks of this type need one"),
-            1,
-        ),
-        (
-            "com.okta.oauth2.tokens.transform",
-            |_| Act::Hang,
-            Some(("E0000137", "hook: There was no answer within 1s")),
-            1,
-        ),
-        (
-            "com.okta.oauth2.tokens.transform",
-            |_| Act::Answer(500, "{}".into()),
-            bad("hook: The service answered with status 500"),
-            1,
-        ),
-        (
-            "com.okta.telephony.provider",
-            |_| Act::Answer(500, "{}".into()),
-            bad("hook: The service answered with status 500"),
-            1,
-        ),
-        (
-            "com.okta.saml.tokens.transform",
-            |_| Act::Answer(502, "{}".into()),
-            bad("hook: The service answered with status 502"),
-            2,
-        ),
-    ];
+/// Lets services behave as the cases say and compares what comes of it.
+async fn run_service_cases<const N: usize>(acme: &Client, cases: [Case; N]) {
     for (number, (kind, act, failure, calls)) in cases.into_iter().enumerate() {
         let service = Service::start(move |_, number| act(number));
         let mut body = hook(&format!("h{number}"), http_channel(&service.base));
         body["type"] = json!(kind);
-        let answer = execute(&acme, &acme.create_hook(body).await, json!({})).await;
+        let answer = execute(acme, &acme.create_hook(body).await, json!({})).await;
         match failure {
             None => drop(answer.expect(200)),
             Some((code, cause)) => assert_failed(answer, code, cause),
@@ -183,82 +105,197 @@ async fn each_way_a_service_can_fail_has_its_own_answer_and_number_of_calls() {
     }
 }
 
-#[tokio::test]
-async fn each_way_a_token_endpoint_can_fail_is_told_as_the_tokens_step() {
-    let server = server().await;
-    let acme = server.org("acme").await;
+/// The same for token endpoints; returns how often the hook's service was called.
+async fn run_endpoint_cases<const N: usize>(acme: &Client, cases: [Case; N]) -> usize {
     let key = acme.create("k").await;
-    let import = "com.okta.import.transform";
-    let bad = |cause| Some(("E0000135", cause));
-    let cases: [Case; 8] = [
-        (import, |_| Act::Hang, Some(("E0000137", "token: There was no answer within 1s")), 2),
-        (
-            "com.okta.oauth2.tokens.transform",
-            |_| Act::Hang,
-            Some(("E0000137", "token: There was no answer within 1s")),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(500, "s3cret".into()),
-            bad("token: The token endpoint answered with status 500"),
-            2,
-        ),
-        (
-            import,
-            |_| Act::Answer(400, r#"{"error":"invalid_scope"}"#.into()),
-            bad("token: The token endpoint answered with status 400 (invalid_scope)"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(200, "s3cret".into()),
-            bad("token: The token endpoint's answer holds no access_token (line 1 column 1)"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Redirect("http://127.0.0.1:1/".into()),
-            bad("token: The token endpoint answered with status 302"),
-            1,
-        ),
-        (
-            import,
-            |_| Act::Answer(200, large(300_000)),
-            bad("token: The answer is larger than 262144 bytes"),
-            1,
-        ),
-        (
-            import,
-            |n| Act::Answer(if n == 0 { 500 } else { 200 }, r#"{"access_token":"s3cret"}"#.into()),
-            None,
-            2,
-        ),
-    ];
     let receiver = Service::answering(json!({}));
     for (number, (kind, act, failure, calls)) in cases.into_iter().enumerate() {
         let endpoint = Service::start(move |_, number| act(number));
         let mut body = hook(&format!("h{number}"), oauth_channel(&endpoint.base, &receiver.base, &key));
         body["type"] = json!(kind);
-        let answer = execute(&acme, &acme.create_hook(body).await, json!({})).await;
+        let answer = execute(acme, &acme.create_hook(body).await, json!({})).await;
         match failure {
             None => drop(answer.expect(200)),
             Some((code, cause)) => assert_failed(answer, code, cause),
         }
         assert_eq!(endpoint.calls(), calls, "case {number}");
     }
-    assert_eq!(receiver.calls(), 1, "without a token, nothing is called");
+    receiver.calls()
+}
+
+const IMPORT: &str = "com.okta.import.transform";
+
+/// The code of an answer that cannot be used.
+const BAD: &str = "E0000135";
+
+#[tokio::test]
+async fn each_way_a_service_can_fail_has_its_own_answer_and_number_of_calls() {
+    let server = server().await;
+    let cases: [Case; 15] = [
+        (IMPORT, |n| Act::Answer(if n == 0 { 500 } else { 200 }, "{}".into()), None, 2),
+        (
+            IMPORT,
+            |_| Act::Answer(500, "s3cret".into()),
+            Some((BAD, "hook: The service answered with status 500")),
+            2,
+        ),
+        (
+            IMPORT,
+            |n| Act::Answer(if n == 0 { 503 } else { 404 }, "{}".into()),
+            Some((BAD, "hook: The service answered with status 404")),
+            2,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(400, "{}".into()),
+            Some((BAD, "hook: The service answered with status 400")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Redirect("http://127.0.0.1:1/".into()),
+            Some((BAD, "hook: The service answered with status 302; redirects are not followed")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(200, "{\"s3cret\": tru}".into()),
+            Some((BAD, "hook: The answer is not valid JSON: expected ident at line 1 column 15")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(200, "{}{}".into()),
+            Some((BAD, "hook: The answer is not valid JSON: trailing characters at line 1 column 3")),
+            1,
+        ),
+        (IMPORT, |_| Act::Answer(200, large(262_144)), None, 1),
+        (
+            IMPORT,
+            |_| Act::Answer(200, large(262_145)),
+            Some((BAD, "hook: The answer is larger than 262144 bytes")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(200, large(300_000)),
+            Some((BAD, "hook: The answer is larger than 262144 bytes")),
+            1,
+        ),
+        (IMPORT, |_| Act::Answer(204, String::new()), None, 1),
+        (
+            "com.okta.telephony.provider",
+            |_| Act::Answer(204, String::new()),
+            Some((BAD, "hook: The answer is empty, and hooks of this type need one")),
+            1,
+        ),
+        (
+            "com.okta.oauth2.tokens.transform",
+            |_| Act::Answer(500, "{}".into()),
+            Some((BAD, "hook: The service answered with status 500")),
+            1,
+        ),
+        (
+            "com.okta.telephony.provider",
+            |_| Act::Answer(500, "{}".into()),
+            Some((BAD, "hook: The service answered with status 500")),
+            1,
+        ),
+        (
+            "com.okta.saml.tokens.transform",
+            |_| Act::Answer(502, "{}".into()),
+            Some((BAD, "hook: The service answered with status 502")),
+            2,
+        ),
+    ];
+    run_service_cases(&server.org("acme").await, cases).await;
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_is_called_twice_where_a_retry_is_allowed() {
+    let server = Server::start_with(&IMPATIENT, Parts::default()).await;
+    let cases: [Case; 3] = [
+        (IMPORT, |_| Act::Hang, Some(("E0000137", "hook: There was no answer within 2s")), 2),
+        (IMPORT, |n| if n == 0 { Act::Hang } else { Act::Answer(200, "{}".into()) }, None, 2),
+        (
+            "com.okta.oauth2.tokens.transform",
+            |_| Act::Hang,
+            Some(("E0000137", "hook: There was no answer within 2s")),
+            1,
+        ),
+    ];
+    run_service_cases(&server.org("acme").await, cases).await;
+}
+
+#[tokio::test]
+async fn each_way_a_token_endpoint_can_fail_is_told_as_the_tokens_step() {
+    let server = server().await;
+    let cases: [Case; 6] = [
+        (
+            IMPORT,
+            |_| Act::Answer(500, "s3cret".into()),
+            Some((BAD, "token: The token endpoint answered with status 500")),
+            2,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(400, r#"{"error":"invalid_scope"}"#.into()),
+            Some((BAD, "token: The token endpoint answered with status 400 (invalid_scope)")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(200, "s3cret".into()),
+            Some((BAD, "token: The token endpoint's answer holds no access_token (line 1 column 1)")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Redirect("http://127.0.0.1:1/".into()),
+            Some((BAD, "token: The token endpoint answered with status 302")),
+            1,
+        ),
+        (
+            IMPORT,
+            |_| Act::Answer(200, large(300_000)),
+            Some((BAD, "token: The answer is larger than 262144 bytes")),
+            1,
+        ),
+        (
+            IMPORT,
+            |n| Act::Answer(if n == 0 { 500 } else { 200 }, r#"{"access_token":"s3cret"}"#.into()),
+            None,
+            2,
+        ),
+    ];
+    let calls = run_endpoint_cases(&server.org("acme").await, cases).await;
+    assert_eq!(calls, 1, "without a token, nothing is called");
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_does_not_answer_is_told_as_the_tokens_step() {
+    let server = Server::start_with(&IMPATIENT, Parts::default()).await;
+    let cases: [Case; 2] = [
+        (IMPORT, |_| Act::Hang, Some(("E0000137", "token: There was no answer within 2s")), 2),
+        (
+            "com.okta.oauth2.tokens.transform",
+            |_| Act::Hang,
+            Some(("E0000137", "token: There was no answer within 2s")),
+            1,
+        ),
+    ];
+    assert_eq!(run_endpoint_cases(&server.org("acme").await, cases).await, 0);
 }
 
 #[tokio::test]
 async fn one_budget_holds_for_token_and_hook_together() {
-    let server = server().await;
+    let server = Server::start_with(&IMPATIENT, Parts::default()).await;
     let acme = server.org("acme").await;
     let key = acme.create("k").await;
-    // Each alone stays within the second; together they do not.
+    // Each alone stays well within the two seconds; together they do not.
     let slow = |body: Value| {
         Service::start(move |_, _| {
-            std::thread::sleep(Duration::from_millis(700));
+            std::thread::sleep(Duration::from_millis(1200));
             Act::json(200, &body)
         })
     };
@@ -266,7 +303,7 @@ async fn one_budget_holds_for_token_and_hook_together() {
     let mut body = hook("h", oauth_channel(&endpoint.base, &receiver.base, &key));
     body["type"] = json!("com.okta.oauth2.tokens.transform");
     let made = acme.create_hook(body).await;
-    assert_failed(execute(&acme, &made, json!({})).await, "E0000137", "hook: There was no answer within 1s");
+    assert_failed(execute(&acme, &made, json!({})).await, "E0000137", "hook: There was no answer within 2s");
     assert_eq!((endpoint.calls(), receiver.calls()), (1, 1));
 }
 
@@ -344,7 +381,7 @@ async fn a_connection_that_is_cut_before_the_answer_is_told_as_such() {
 async fn no_more_calls_are_under_way_than_the_operator_allows_and_the_rest_wait() {
     let settings =
         [crate::harness::LOOPBACK[0], crate::harness::LOOPBACK[1], ("HOOK_KEYS_OUTBOUND_CONCURRENCY", "2")];
-    let server = Server::start_with(&settings, hook_keys::app::Parts::default()).await;
+    let server = Server::start_with(&settings, Parts::default()).await;
     let acme = server.org("acme").await;
     let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (now, peak) = (Arc::clone(&under_way), Arc::clone(&most));
