@@ -8,6 +8,7 @@ pub mod routes;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -15,6 +16,10 @@ use actix_web::{HttpServer, web};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+
+/// How long an idle connection is kept: longer than load balancers and clients keep theirs, so that it is they
+/// who close it, and no request meets a connection that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A server on `listener`, which ends on SIGINT or SIGTERM when `signals` is set. It runs when awaited.
 pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Server> {
@@ -27,7 +32,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Ser
             .configure(routes::configure)
             .default_service(web::to(error::unknown_path))
     });
-    let server = server.shutdown_timeout(drain);
+    let server = server.shutdown_timeout(drain).keep_alive(KEEP_ALIVE);
     let server = if signals { server } else { server.disable_signals() };
     let bound = server.listen(listener).map_err(|error| Error::internal("starting the server", error))?;
     Ok(bound.run())
