@@ -7,8 +7,10 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
+use crate::domain::ids::EntityId;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{self, Background};
@@ -17,7 +19,7 @@ use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
-use crate::service::{Execute, HookKeys, InlineHooks, Keys, Orgs, Tasks, Tokens};
+use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Tasks, Tokens};
 use crate::store::{Db, migrate};
 
 /// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
@@ -56,7 +58,7 @@ pub struct Base {
     /// API tokens.
     pub tokens: Tokens,
     /// The keyring's life.
-    pub keys: Keys,
+    pub keyring: Keyrings,
     parts: Parts,
     background: Arc<Background>,
 }
@@ -71,6 +73,12 @@ pub struct App {
     pub inline_hooks: InlineHooks,
     /// Calls of inline hooks.
     pub execute: Execute,
+    /// Keys that were brought from elsewhere.
+    pub keys: Keys,
+    /// Key sets.
+    pub key_sets: KeySets,
+    /// Tells this process from others to who asks for node information: a UUID.
+    pub node_id: String,
     /// Where clients reach the service; `None` takes it from each request.
     pub public_url: Option<String>,
     /// How long a request's body may take to arrive.
@@ -111,7 +119,7 @@ impl Base {
                 uses: Arc::new(Uses::default()),
                 default_idle: settings.token_idle_expiry,
             },
-            keys: Keys { db: db.clone(), clock, entropy },
+            keyring: Keyrings { db: db.clone(), clock, entropy },
             db,
             parts,
             background,
@@ -122,7 +130,7 @@ impl Base {
 impl App {
     /// Opens the keyring, starts the key pool and the recurring tasks.
     pub async fn build(settings: &Settings, files: &Files, base: Base) -> Result<Self> {
-        let keyring = Arc::new(base.keys.open_or_create(&files.master_key).await?);
+        let keyring = Arc::new(base.keyring.open_or_create(&files.master_key).await?);
         let pool = match base.parts.pool {
             Some(pool) => pool,
             None => Arc::new(KeyPool::start(settings.pool_size)?),
@@ -142,8 +150,25 @@ impl App {
             tokens: Arc::default(),
             limit: settings.inline_hooks_per_org,
         };
+        let keys = Keys {
+            db: base.db.clone(),
+            keyring: Arc::clone(&keyring),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            tasks: tasks.clone(),
+            places: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+            rules: Rules { min_rsa_bits: settings.min_rsa_bits },
+        };
         Ok(Self {
             tokens: base.tokens,
+            key_sets: KeySets {
+                db: base.db.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                tasks: tasks.clone(),
+            },
+            keys,
+            node_id: EntityId::generate(&*entropy)?.to_string(),
             execute: Execute {
                 hooks: inline_hooks.clone(),
                 outbound,

@@ -24,12 +24,20 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 7] = [
+const ONLY_IN: [(&str, &str); 15] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_migrations", "store"),
     ("ring", "crypto"),
     ("aws_lc_rs", "crypto"),
+    ("crypto_bigint", "crypto"),
+    ("crypto_primes", "crypto"),
+    ("curve25519_dalek", "crypto"),
+    ("der", "jose"),
+    ("pkcs1", "jose"),
+    ("pkcs8", "jose"),
+    ("sec1", "jose"),
+    ("spki", "jose"),
     ("actix_web", "http"),
     ("clap", "cli"),
 ];

@@ -73,7 +73,7 @@ impl Keyring {
 
 impl Status {
     fn run(self) -> Result<ExitCode> {
-        let Found { terms, orphans } = self.location.on_data(async |base, _| base.keys.status().await)?;
+        let Found { terms, orphans } = self.location.on_data(async |base, _| base.keyring.status().await)?;
         if self.json {
             let terms = terms.iter().map(|term| TermJson {
                 term: term.term,
@@ -104,8 +104,8 @@ impl Status {
 impl Verify {
     fn run(self) -> Result<ExitCode> {
         let Verdict { sound, broken } = self.location.on_data(async |base, settings| {
-            match base.keys.open(&master_key(settings)?).await? {
-                Some(keyring) => base.keys.verify(&keyring).await,
+            match base.keyring.open(&master_key(settings)?).await? {
+                Some(keyring) => base.keyring.verify(&keyring).await,
                 None => Ok(Verdict::default()),
             }
         })?;

@@ -244,6 +244,7 @@ mod tests {
                 "pool_size"
                 | "limits.hook_keys_per_org"
                 | "limits.inline_hooks_per_org"
+                | "keys.min_rsa_bits"
                 | "outbound.concurrency" => "9",
                 "outbound.allow_http" => "true",
                 _ => "text",
@@ -273,6 +274,8 @@ mod tests {
                 "[outbound]\nallow = [\"10.0.0.0/33\"]",
                 "outbound.allow: \"10.0.0.0/33\" is not an address range",
             ),
+            ("[keys]\nmin_rsa_bits = 511", "keys.min_rsa_bits: 511 is not between 512 and 8192"),
+            ("[keys]\nmin_rsa_bits = 8193", "keys.min_rsa_bits: 8193 is not between 512 and 8192"),
             ("[outbound]\nconcurrency = 0", "outbound.concurrency: use at least 1"),
             ("[outbound]\nallow = [5]", "expected a string"),
             ("[limts]", "limts is not a setting"),

@@ -51,6 +51,8 @@ pub struct Settings {
     pub inline_hooks_per_org: u32,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// The smallest RSA modulus of keys that users bring, in bits.
+    pub min_rsa_bits: u32,
     /// Where and how inline hooks may be called.
     pub outbound: OutboundSettings,
     /// Idle expiry of tokens made without an expiry of their own.
@@ -102,6 +104,7 @@ struct Raw {
     pool_size: i64,
     log: String,
     limits: RawLimits,
+    keys: RawKeys,
     tokens: RawTokens,
     outbound: RawOutbound,
 }
@@ -111,6 +114,11 @@ struct RawLimits {
     hook_keys_per_org: i64,
     inline_hooks_per_org: i64,
     body_timeout: String,
+}
+
+#[derive(Deserialize)]
+struct RawKeys {
+    min_rsa_bits: i64,
 }
 
 #[derive(Deserialize)]
@@ -171,6 +179,7 @@ impl Layers {
                 u32::MAX,
             )?,
             body_timeout: parse_timeout("limits.body_timeout", &raw.limits.body_timeout)?,
+            min_rsa_bits: min_rsa_bits(raw.keys.min_rsa_bits)?,
             public_url: parse_public_url(&raw.public_url)?,
             outbound: OutboundSettings {
                 allow: parse_ranges(&raw.outbound.allow)?,
@@ -212,6 +221,12 @@ fn parse_timeout(name: &str, text: &str) -> Result<Duration> {
             "{name}: {text:?} is not a time limit: write for example 3s, at least 1ms and at most 60s"
         ))
     })
+}
+
+/// From what Kong's own examples use, which nobody should, to the largest that is taken at all.
+fn min_rsa_bits(value: i64) -> Result<u32> {
+    let bits = u32::try_from(value).ok().filter(|bits| (512..=8192).contains(bits));
+    bits.ok_or_else(|| Error::setup(format!("keys.min_rsa_bits: {value} is not between 512 and 8192")))
 }
 
 fn count(name: &str, value: i64, most: u32) -> Result<u32> {

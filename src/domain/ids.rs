@@ -66,15 +66,9 @@ prefixed_id!(
 pub struct KeyId(Uuid);
 
 impl KeyId {
-    /// Draws a new keyId (RFC 9562 §5.4).
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that makes UUIDs; its randomness is passed in"
-    )]
+    /// Draws a new keyId.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self> {
-        let mut bytes = [0; 16];
-        entropy.fill(&mut bytes)?;
-        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
+        random_uuid(entropy).map(Self)
     }
 
     /// Reads a keyId in its one form, lower case with hyphens; `None` for every other text.
@@ -89,6 +83,40 @@ impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)
     }
+}
+
+/// The id of a key or of a key set, which Kong calls entities: a UUID, in lower case. Clients may choose it
+/// (contract §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntityId(Uuid);
+
+impl EntityId {
+    /// Draws a new id.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self> {
+        random_uuid(entropy).map(Self)
+    }
+
+    /// Reads an id: hexadecimal digits of either case in groups of 8, 4, 4, 4 and 12, of any version.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // The one form of this length that the library reads.
+        let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
+        Uuid::try_parse(text).ok().filter(|_| hyphenated).map(Self)
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// A UUID version 4 (RFC 9562 §5.4).
+#[expect(clippy::disallowed_methods, reason = "the one place that makes UUIDs; its randomness is passed in")]
+fn random_uuid(entropy: &dyn Entropy) -> Result<Uuid> {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
 /// The id of one request: 32 lower-case hexadecimal digits (contract §1, recorded since 2025).
@@ -133,6 +161,17 @@ mod tests {
         }
         for text in ["HKY1p7jWLndGQV9M60g\u{e9}", "HKY1p7jWLndGQV9M60 4", "00T1p7jWLndGQV9M60g4"] {
             assert_eq!(HookKeyId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entity_id_is_read_in_either_case_and_written_in_lower_case() {
+        let text = "2033CB3D-ef3b-4F6D-0395-bc3c2d5a0e4f";
+        assert_eq!(EntityId::parse(text).unwrap().to_string(), text.to_lowercase());
+        let simple = text.replace('-', "");
+        for other in ["my-set", "", &simple, &format!("{{{text}}}"), &format!("urn:uuid:{text}"), &text[1..]]
+        {
+            assert_eq!(EntityId::parse(other), None, "{other}");
         }
     }
 

@@ -5,17 +5,25 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 /// A right that an operation asks for. The names of the Okta side are Okta's OAuth scopes (contract §8).
+/// Kong's own rights are by endpoint; those of the Kong side are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Every GET of the Okta side.
     InlineHooksRead,
     /// Everything else of the Okta side; includes [`Permission::InlineHooksRead`].
     InlineHooksManage,
+    /// Every GET of the Kong side, without private halves.
+    KeysRead,
+    /// Everything else of the Kong side; includes [`Permission::KeysRead`].
+    KeysManage,
+    /// The private halves in whatever the Kong side answers; includes [`Permission::KeysRead`].
+    KeysReveal,
 }
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 2] = [Self::InlineHooksRead, Self::InlineHooksManage];
+    pub const ALL: [Self; 5] =
+        [Self::InlineHooksRead, Self::InlineHooksManage, Self::KeysRead, Self::KeysManage, Self::KeysReveal];
 
     /// The name on the command line and in openapi.yaml.
     #[must_use]
@@ -23,6 +31,9 @@ impl Permission {
         match self {
             Self::InlineHooksRead => "okta.inlineHooks.read",
             Self::InlineHooksManage => "okta.inlineHooks.manage",
+            Self::KeysRead => "keys.read",
+            Self::KeysManage => "keys.manage",
+            Self::KeysReveal => "keys.reveal",
         }
     }
 
@@ -31,7 +42,12 @@ impl Permission {
     }
 
     fn includes(self, needed: Self) -> bool {
-        self == needed || (self == Self::InlineHooksManage && needed == Self::InlineHooksRead)
+        let included = match self {
+            Self::InlineHooksManage => Some(Self::InlineHooksRead),
+            Self::KeysManage | Self::KeysReveal => Some(Self::KeysRead),
+            Self::InlineHooksRead | Self::KeysRead => None,
+        };
+        self == needed || included == Some(needed)
     }
 }
 
@@ -103,6 +119,15 @@ mod tests {
         let read = Grant::parse(["okta.inlineHooks.read"]).unwrap();
         assert!(manage.allows(Permission::InlineHooksRead) && manage.allows(Permission::InlineHooksManage));
         assert!(read.allows(Permission::InlineHooksRead) && !read.allows(Permission::InlineHooksManage));
+    }
+
+    #[test]
+    fn managing_keys_and_revealing_them_are_two_rights_that_both_include_reading() {
+        let grants = ["keys.manage", "keys.reveal"].map(|name| Grant::parse([name]).unwrap());
+        let rights = [Permission::KeysRead, Permission::KeysManage, Permission::KeysReveal];
+        assert_eq!(rights.map(|right| grants[0].allows(right)), [true, true, false]);
+        assert_eq!(rights.map(|right| grants[1].allows(right)), [true, false, true]);
+        assert!(!grants.iter().any(|grant| grant.allows(Permission::InlineHooksRead)));
     }
 
     #[test]

@@ -43,9 +43,51 @@ impl DisplayName {
     }
 }
 
+/// Whether a text holds a private key, or any JWK. Such a text got into the wrong field: names, kids and tags are
+/// kept unsealed, told back and logged.
+#[must_use]
+pub fn looks_like_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----") || text.contains("\"kty\"")
+}
+
+/// What to say of such a text.
+pub const LOOKS_LIKE_KEY: &str =
+    "looks like a key, which belongs into jwk or pem: here everyone would see it";
+
+/// A name that a client made up, fit to be told back and logged. A long or odd one is not told: it may be a key
+/// that ended up in the wrong place.
+#[must_use]
+pub fn told(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.#@[]".contains(c);
+    if (1..=40).contains(&name.len()) && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    format!("(a name of {} characters)", name.chars().count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_wrong_field_is_recognised() {
+        for text in ["-----BEGIN EC PRIVATE KEY-----\nMHc", "x {\"kty\":\"EC\"}"] {
+            assert!(looks_like_key(text));
+        }
+        for text in ["my private key", "kty", "-----BEGIN PUBLIC KEY-----"] {
+            assert!(!looks_like_key(text));
+        }
+    }
+
+    #[test]
+    fn only_short_plain_names_are_told_back() {
+        for name in ["private_key", "x5t#S256", "tags[1]"] {
+            assert_eq!(told(name), name);
+        }
+        for name in ["", "-----BEGIN PRIVATE KEY-----", "{\"d\":1}", &"A".repeat(41), "é"] {
+            assert_eq!(told(name), format!("(a name of {} characters)", name.chars().count()));
+        }
+    }
 
     #[test]
     fn names_within_the_rules_are_kept_as_sent() {

@@ -6,7 +6,8 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
-use crate::error::{Error, Kind};
+use super::Api;
+use crate::error::{Error, Kind, Refusal};
 
 /// Why a request failed: a service's error, or something about HTTP itself.
 #[derive(Debug)]
@@ -19,12 +20,14 @@ pub enum Failure {
     UnknownPath,
     /// The path's routes have other methods: the value of `Allow` (RFC 9110 §15.5.6).
     WrongMethod(String),
-    /// The request's media type is not JSON.
+    /// The request's media type is none that the API takes.
     WrongContentType,
     /// The caller accepts no JSON.
     NotAcceptable,
     /// The body is not well-formed JSON of the expected shape.
     Malformed,
+    /// The body or the query is not well-formed. One sentence that says in what way.
+    Unreadable(String),
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The body did not arrive in time.
@@ -36,13 +39,19 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The status, whichever API the answer is for.
+    /// The status in an API.
     #[must_use]
-    pub fn status(&self) -> StatusCode {
+    pub fn status(&self, api: Api) -> StatusCode {
         match self {
             Self::Service(error) => match error.kind() {
+                Kind::Refused(refusal) => match **refusal {
+                    Refusal::NameTaken(_) | Refusal::KidTaken { .. } => StatusCode::CONFLICT,
+                    Refusal::NoEntityOfId(_) | Refusal::NoEntityOfName(_) => StatusCode::NOT_FOUND,
+                    _ => StatusCode::BAD_REQUEST,
+                },
                 Kind::Invalid { .. } | Kind::Upstream { .. } => StatusCode::BAD_REQUEST,
                 Kind::NotFound { .. } => StatusCode::NOT_FOUND,
+                Kind::NoCredentials if api == Api::Kong => StatusCode::UNAUTHORIZED,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
                 Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -50,7 +59,10 @@ impl Failure {
             Self::InvalidBearer => StatusCode::UNAUTHORIZED,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::WrongContentType | Self::NotAcceptable | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::WrongContentType if api == Api::Kong => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongContentType | Self::NotAcceptable | Self::Malformed | Self::Unreadable(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
@@ -84,13 +96,9 @@ impl fmt::Display for Failure {
 }
 
 impl ResponseError for Failure {
-    fn status_code(&self) -> StatusCode {
-        self.status()
-    }
-
-    /// Without a body: `observe` renders that, in the shape of the API that was called.
+    /// Without a body, and of no account: `observe` renders the answer, as the API that was called has it.
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        HttpResponse::new(self.status())
+        HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 

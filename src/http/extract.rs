@@ -3,13 +3,14 @@
 use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
+use super::Api;
 use super::error::Failure;
 use crate::app::App;
 use crate::domain::permission::Permission;
@@ -19,6 +20,9 @@ use crate::service::Caller;
 
 /// The one media type of requests and answers.
 pub const JSON: &str = "application/json";
+
+/// Where clients of Kong put their tokens (contract §5).
+const KONG_ADMIN_TOKEN: &str = "kong-admin-token";
 
 /// Most bytes a request body may have.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -41,6 +45,20 @@ pub struct InlineHooksManage;
 
 impl Requirement for InlineHooksManage {
     const PERMISSION: Permission = Permission::InlineHooksManage;
+}
+
+/// [`Permission::KeysRead`].
+pub struct KeysRead;
+
+impl Requirement for KeysRead {
+    const PERMISSION: Permission = Permission::KeysRead;
+}
+
+/// [`Permission::KeysManage`].
+pub struct KeysManage;
+
+impl Requirement for KeysManage {
+    const PERMISSION: Permission = Permission::KeysManage;
 }
 
 /// A caller whose token is live and has the permission `P`. There is no other way to get one.
@@ -69,6 +87,13 @@ impl<P: Requirement> FromRequest for Authed<P> {
 
 async fn authenticate(request: &HttpRequest) -> Result<Caller, Failure> {
     let app = app(request)?;
+    if Api::of(request.path()) == Api::Kong
+        && let Some(header) = request.headers().get(KONG_ADMIN_TOKEN)
+    {
+        let token = ApiToken::parse(header.to_str().unwrap_or_default().trim());
+        let token = token.ok_or_else(|| Error::new(Kind::BadCredentials))?;
+        return Ok(app.tokens.authenticate(&token).await?);
+    }
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
     let text = header.to_str().unwrap_or_default();
     let token = ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
@@ -92,6 +117,13 @@ fn ssws_token(header: &str) -> Option<ApiToken> {
 fn scheme<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     let (start, rest) = header.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then_some(rest)
+}
+
+/// The first value of a query parameter. A query that cannot be read has none.
+#[must_use]
+pub fn query(request: &HttpRequest, name: &str) -> Option<String> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?.into_inner();
+    pairs.into_iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value)
 }
 
 /// A request body that is still on its way. It is read only when a handler asks, after authentication.
@@ -133,7 +165,7 @@ impl Body {
         Ok(bytes)
     }
 
-    /// Reads the body: announced, of the right media type, at most [`BODY_LIMIT`] bytes.
+    /// Reads the body: announced, and JSON by its media type.
     async fn read(self) -> Result<Bytes, Failure> {
         let headers = self.request.headers();
         if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
@@ -142,6 +174,19 @@ impl Body {
         if !self.request.content_type().eq_ignore_ascii_case(JSON) {
             return Err(Failure::WrongContentType);
         }
+        self.bytes().await
+    }
+
+    /// The media type with its parameters, as it was sent; empty when there is none.
+    #[must_use]
+    pub fn content_type(&self) -> String {
+        let header = self.request.headers().get(CONTENT_TYPE);
+        header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
+    /// Reads the body, whatever it is: at most [`BODY_LIMIT`] bytes. One that was not announced is empty.
+    pub async fn bytes(self) -> Result<Bytes, Failure> {
+        let headers = self.request.headers();
         let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
             return Err(Failure::BodyTooLarge);

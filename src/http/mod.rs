@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod extract;
+pub mod kong;
 pub mod observe;
 pub mod okta;
 pub mod routes;
@@ -16,6 +17,23 @@ use actix_web::{HttpServer, web};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+
+/// The APIs that are served. They differ in the shape of failures, in common headers and in credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Okta's, under `/api/`.
+    Okta,
+    /// Kong's, everywhere else.
+    Kong,
+}
+
+impl Api {
+    /// The API that a path belongs to.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        if path.starts_with("/api/") { Self::Okta } else { Self::Kong }
+    }
+}
 
 /// How long an idle connection is kept: longer than load balancers and clients keep theirs, so that it is they
 /// who close it, and no request meets a connection that is just being closed.

@@ -14,15 +14,20 @@ use futures_util::FutureExt;
 
 use super::error::Failure;
 use super::extract::JSON;
-use super::okta;
+use super::{Api, kong, okta};
 use crate::app::App;
 use crate::domain::ids;
 use crate::error::Error;
 use crate::service::Caller;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
+/// Where an answer carries the id of its request.
+const OKTA_REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
+const KONG_REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id");
 
-/// What every answer carries (contract §1, recorded).
+/// How long the answer took, in milliseconds (Kong contract §1).
+const KONG_LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
+
+/// What every answer carries (Okta contract §1, recorded).
 const COMMON: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store")),
     (header::PRAGMA, HeaderValue::from_static("no-cache")),
@@ -47,6 +52,7 @@ pub async fn observe(
 /// One request and its answer.
 struct Exchange {
     app: web::Data<App>,
+    api: Api,
     request_id: String,
     method: Method,
     path: String,
@@ -60,6 +66,7 @@ impl Exchange {
         Ok(Self {
             request_id: ids::request_id(&*app.entropy)?,
             app: app.clone(),
+            api: Api::of(request.path()),
             method: request.method().clone(),
             path: request.path().to_owned(),
             started: Instant::now(),
@@ -90,17 +97,23 @@ impl Exchange {
 
     /// Renders and logs a failure, the one place that does either.
     fn answer(&self, failure: &Failure, caller: Option<&Caller>) -> HttpResponse {
-        let status = failure.status();
+        let status = failure.status(self.api);
         let error_id = ids::error_id(&*self.app.entropy).unwrap_or_default();
         self.log(status, caller, Some((failure, &error_id)));
         let mut answer = HttpResponse::build(status);
         if let Failure::WrongMethod(allow) = failure {
             answer.insert_header((header::ALLOW, allow.as_str()));
         }
-        if let Failure::InvalidBearer = failure {
+        if self.api == Api::Okta && matches!(failure, Failure::InvalidBearer) {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
-        let mut answer = answer.content_type(JSON).body(okta::error::body(failure, &error_id));
+        let mut answer = match self.api {
+            Api::Okta => answer.content_type(JSON).body(okta::error::body(failure, &error_id)),
+            Api::Kong => match kong::error::body(failure, &self.method, caller) {
+                Some(body) => answer.content_type(kong::JSON).body(body),
+                None => answer.finish(),
+            },
+        };
         self.put_headers(status, answer.headers_mut());
         answer
     }
@@ -109,11 +122,18 @@ impl Exchange {
         for (name, value) in COMMON {
             headers.insert(name, value);
         }
-        // Okta's 405 has none (contract §0.10, recorded).
-        if status != StatusCode::METHOD_NOT_ALLOWED
-            && let Ok(value) = HeaderValue::from_str(&self.request_id)
-        {
-            headers.insert(REQUEST_ID, value);
+        let request_id = HeaderValue::from_str(&self.request_id).ok();
+        match self.api {
+            // Okta's 405 has none (contract §0.10, recorded).
+            Api::Okta if status == StatusCode::METHOD_NOT_ALLOWED => {}
+            Api::Okta => put(headers, OKTA_REQUEST_ID, request_id),
+            Api::Kong => {
+                let latency = HeaderValue::from_str(&self.started.elapsed().as_millis().to_string());
+                put(headers, KONG_REQUEST_ID, request_id);
+                put(headers, KONG_LATENCY, latency.ok());
+                // Nobody is let in by a cookie, so a page that may read the answer has brought the token itself.
+                put(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, Some(HeaderValue::from_static("*")));
+            }
         }
     }
 
@@ -139,6 +159,12 @@ impl Exchange {
                 }
             }
         }
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web
 
 use super::error::Failure;
 use super::extract::{Authed, Requirement};
-use super::okta;
+use super::{Api, kong, okta};
 use crate::domain::permission::Permission;
 
 /// The contract, served as it is.
@@ -19,6 +19,7 @@ const OPENAPI: &str = include_str!("../../openapi.yaml");
 #[must_use]
 #[rustfmt::skip]
 pub fn table() -> Vec<Endpoint> {
+    use kong::{key_sets, keys, node, schemas, tags};
     use okta::{hook_keys, inline_hooks};
     vec![
         guarded(Method::GET,    "/api/v1/hook-keys",                hook_keys::list),
@@ -36,6 +37,35 @@ pub fn table() -> Vec<Endpoint> {
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/activate",   inline_hooks::activate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/deactivate", inline_hooks::deactivate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/execute", inline_hooks::execute),
+        guarded(Method::GET,    "/key-sets",                        key_sets::list),
+        guarded(Method::POST,   "/key-sets",                        key_sets::create),
+        guarded(Method::PUT,    "/key-sets",                        key_sets::put_by_name),
+        guarded(Method::GET,    "/key-sets/{set}",                  key_sets::get),
+        guarded(Method::PUT,    "/key-sets/{set}",                  key_sets::put),
+        guarded(Method::PATCH,  "/key-sets/{set}",                  key_sets::patch),
+        guarded(Method::DELETE, "/key-sets/{set}",                  key_sets::delete),
+        guarded(Method::GET,    "/key-sets/{set}/keys",             keys::list),
+        guarded(Method::POST,   "/key-sets/{set}/keys",             keys::create),
+        guarded(Method::GET,    "/key-sets/{set}/keys/{key}",       keys::get),
+        guarded(Method::PUT,    "/key-sets/{set}/keys/{key}",       keys::put),
+        guarded(Method::PATCH,  "/key-sets/{set}/keys/{key}",       keys::patch),
+        guarded(Method::DELETE, "/key-sets/{set}/keys/{key}",       keys::delete),
+        guarded(Method::GET,    "/keys",                            keys::list),
+        guarded(Method::POST,   "/keys",                            keys::create),
+        guarded(Method::PUT,    "/keys",                            keys::put_by_name),
+        guarded(Method::GET,    "/keys/{key}",                      keys::get),
+        guarded(Method::PUT,    "/keys/{key}",                      keys::put),
+        guarded(Method::PATCH,  "/keys/{key}",                      keys::patch),
+        guarded(Method::DELETE, "/keys/{key}",                      keys::delete),
+        guarded(Method::GET,    "/keys/{key}/set",                  key_sets::get_of_key),
+        guarded(Method::PUT,    "/keys/{key}/set",                  key_sets::put_of_key),
+        guarded(Method::PATCH,  "/keys/{key}/set",                  key_sets::patch_of_key),
+        guarded(Method::GET,    "/tags",                            tags::list),
+        guarded(Method::GET,    "/tags/{tag}",                      tags::list),
+        guarded(Method::GET,    "/schemas/{entity}",                schemas::get),
+        guarded(Method::POST,   "/schemas/{entity}/validate",       schemas::validate),
+        guarded(Method::GET,    "/",                                node::get),
+        guarded(Method::GET,    "/kong",                            node::get),
         open(   Method::GET,    "/openapi.yaml",                    openapi),
     ]
 }
@@ -100,7 +130,8 @@ where
     Endpoint { method, path, permission: None, route: Box::new(route) }
 }
 
-/// Registers the table with the server. A known path with another method answers 405.
+/// Registers the table with the server. A known path with another method answers 405, but for OPTIONS on the Kong
+/// side, which tells the methods.
 pub fn configure(config: &mut web::ServiceConfig) {
     let mut by_path = BTreeMap::<&str, Vec<Endpoint>>::new();
     for endpoint in table() {
@@ -109,13 +140,21 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for (path, endpoints) in by_path {
         let allow = allowed(&endpoints);
         let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
-        let resource = web::resource(path).default_service(web::to(wrong_method));
+        let (okta, kong) = (path.starts_with(okta::PREFIX), Api::of(path) == Api::Kong);
+        // Kong takes a slash at the end for none (contract §1).
+        let paths = if kong && path != "/" {
+            vec![path.to_owned(), format!("{path}/")]
+        } else {
+            vec![path.to_owned()]
+        };
+        let resource = web::resource(paths).default_service(web::to(wrong_method));
         let resource =
             endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
-        if path.starts_with(okta::PREFIX) {
+        if okta {
             config.service(resource.wrap(from_fn(okta::negotiate)));
         } else {
-            config.service(resource);
+            let allow = kong::options(&allowed(&endpoints));
+            config.service(resource.route(Route::new().method(Method::OPTIONS).to(allow)));
         }
     }
 }

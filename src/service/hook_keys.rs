@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::orgs::require;
 use super::sealing::place;
 use super::tasks::Tasks;
 use crate::crypto::KeyPool;
@@ -132,8 +133,7 @@ fn missing(id: impl Into<String>) -> Error {
 }
 
 fn refuse_over_limit(conn: &mut Conn, org: &OrgId, default_limit: u32) -> Result<()> {
-    // An org that was deleted since the caller authenticated took the caller's token with it.
-    let org = store::orgs::find(conn, org)?.ok_or_else(|| Error::new(crate::error::Kind::BadCredentials))?;
+    let org = require(conn, org)?;
     let limit = org.hook_key_limit.unwrap_or(default_limit);
     if store::hook_keys::count(conn, &org.id)? < u64::from(limit) {
         return Ok(());

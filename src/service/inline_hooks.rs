@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::access_tokens::AccessTokens;
+use super::orgs::require;
 use super::sealing::place;
 use super::tasks::Tasks;
 use crate::domain::channel::{self, Auth, Channel, Header};
@@ -14,7 +15,7 @@ use crate::domain::inline_hook::{Draft, HookStatus, HookType, InlineHook, RESOUR
 use crate::domain::secret::Secret;
 use crate::domain::text::DisplayName;
 use crate::domain::{Clock, Entropy};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::seal::Keyring;
 use crate::store::inline_hooks::Stored;
 use crate::store::sealed::Column;
@@ -53,8 +54,7 @@ impl InlineHooks {
         let id = InlineHookId::generate(&*self.entropy)?;
         let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
         let create = move |conn: &mut Conn| {
-            // An org that was deleted since the caller authenticated took the caller's token with it.
-            store::orgs::find(conn, &org)?.ok_or_else(|| Error::new(Kind::BadCredentials))?;
+            require(conn, &org)?;
             refuse_over_limit(conn, &org, this.limit)?;
             refuse_taken_name(conn, &org, &draft.name, None)?;
             refuse_unknown_key(conn, &org, &draft.channel.auth)?;

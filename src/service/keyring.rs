@@ -13,11 +13,11 @@ use crate::store::keyring::Term;
 use crate::store::sealed::{Column, Value};
 use crate::store::{self, Conn, Db};
 
-/// Rows that one step of [`Keys::verify`] holds in memory.
+/// Rows that one step of [`Keyrings::verify`] holds in memory.
 const PAGE: i64 = 200;
 
 /// The use cases of the keyring.
-pub struct Keys {
+pub struct Keyrings {
     /// The database.
     pub db: Db,
     /// The time.
@@ -39,7 +39,7 @@ pub struct TermStatus {
     pub current: bool,
 }
 
-/// What [`Keys::status`] finds.
+/// What [`Keyrings::status`] finds.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// The terms, rising.
@@ -48,7 +48,7 @@ pub struct Status {
     pub orphans: u64,
 }
 
-/// What [`Keys::verify`] finds.
+/// What [`Keyrings::verify`] finds.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
     /// How many values open and, if they are private halves, match their public halves.
@@ -57,7 +57,7 @@ pub struct Verdict {
     pub broken: Vec<(String, String)>,
 }
 
-impl Keys {
+impl Keyrings {
     /// Opens the keyring with the master key. A database without one gets its first term.
     pub async fn open_or_create(&self, master: &MasterKey) -> Result<Keyring> {
         if let Some(keyring) = self.open(master).await? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::ids::OrgId;
 use crate::domain::org::{Org, OrgName};
 use crate::domain::{Clock, Entropy};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{self, Conn, Db};
 
 /// The use cases of orgs. Cheap to clone.
@@ -61,19 +61,21 @@ impl Orgs {
             .await
     }
 
-    /// Deletes an org with its tokens. One that still has hook keys or hooks is refused, unless `with_all`.
+    /// Deletes an org with its tokens. One that still has keys or hooks is refused, unless `with_all`.
     pub async fn delete(&self, name: OrgName, with_all: bool) -> Result<()> {
         self.db
             .write("delete_org", move |conn| {
                 let org = by_name(conn, &name)?;
-                let keys = store::hook_keys::count(conn, &org.id)?;
+                let hook_keys = store::hook_keys::count(conn, &org.id)?;
                 let hooks = store::inline_hooks::count(conn, &org.id)?;
-                if keys + hooks > 0 && !with_all {
+                let keys = store::keys::count(conn, &org.id)?;
+                if hook_keys + hooks + keys > 0 && !with_all {
                     return Err(Error::invalid(
                         "org",
                         format_args!(
-                            "{:?} still has {keys} hook key(s) and {hooks} inline hook(s): delete them \
-                             first, or say --force to lose their private halves and secrets for good",
+                            "{:?} still has {hook_keys} hook key(s), {hooks} inline hook(s) and {keys} \
+                             key(s): delete them first, or say --force to lose their private halves and \
+                             secrets for good",
                             org.name
                         ),
                     ));
@@ -82,6 +84,11 @@ impl Orgs {
             })
             .await
     }
+}
+
+/// The org of a caller. One that was deleted since the caller authenticated took the caller's token with it.
+pub(super) fn require(conn: &mut Conn, org: &OrgId) -> Result<Org> {
+    store::orgs::find(conn, org)?.ok_or_else(|| Error::new(Kind::BadCredentials))
 }
 
 fn by_name(conn: &mut Conn, name: &OrgName) -> Result<Org> {

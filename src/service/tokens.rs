@@ -9,7 +9,8 @@ use chrono::TimeDelta;
 use crate::crypto::digest::sha256;
 use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
-use crate::domain::permission::Grant;
+use crate::domain::key::Sight;
+use crate::domain::permission::{Grant, Permission};
 use crate::domain::text::DisplayName;
 use crate::domain::token::{ApiToken, Expiry, State, Token};
 use crate::domain::{Clock, Entropy, Timestamp};
@@ -44,6 +45,14 @@ pub struct Caller {
     pub token: TokenId,
     /// What the caller may do.
     pub grant: Grant,
+}
+
+impl Caller {
+    /// How much of a key the caller may see.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        if self.grant.allows(Permission::KeysReveal) { Sight::Private } else { Sight::Public }
+    }
 }
 
 /// The last use of each token that was used since the start, one entry a token.

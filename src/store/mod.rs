@@ -4,11 +4,14 @@
 pub mod conn;
 pub mod hook_keys;
 pub mod inline_hooks;
+pub mod key_sets;
 pub mod keyring;
+pub mod keys;
 pub mod migrate;
 pub mod orgs;
 pub mod schema;
 pub mod sealed;
+pub mod tags;
 pub mod tokens;
 
 pub use conn::{Conn, Db};

@@ -50,10 +50,40 @@ diesel::table! {
 }
 
 diesel::table! {
+    key_sets (seq) {
+        seq -> BigInt,
+        id -> Text,
+        org_id -> Text,
+        name -> Nullable<Text>,
+        tags -> Nullable<Text>,
+        created_ms -> BigInt,
+        updated_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     keyring (term) {
         term -> Integer,
         wrapped -> Binary,
         created_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    keys (seq) {
+        seq -> BigInt,
+        id -> Text,
+        org_id -> Text,
+        set_id -> Nullable<Text>,
+        name -> Nullable<Text>,
+        kid -> Text,
+        jwk -> Nullable<Text>,
+        pem_public -> Nullable<Text>,
+        pem_reference -> Nullable<Text>,
+        private_key -> Nullable<Binary>,
+        tags -> Nullable<Text>,
+        created_ms -> BigInt,
+        updated_ms -> BigInt,
     }
 }
 
@@ -66,4 +96,22 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(hook_keys, inline_hooks, orgs, api_tokens);
+diesel::table! {
+    tags (seq) {
+        seq -> BigInt,
+        org_id -> Text,
+        key_id -> Nullable<Text>,
+        set_id -> Nullable<Text>,
+        tag -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    hook_keys,
+    inline_hooks,
+    orgs,
+    api_tokens,
+    key_sets,
+    keys,
+    tags
+);

@@ -4,7 +4,7 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use super::conn::Conn;
-use super::schema::{hook_keys, inline_hooks};
+use super::schema::{hook_keys, inline_hooks, keys};
 use crate::error::Result;
 
 /// A column of sealed values.
@@ -16,6 +16,8 @@ pub enum Column {
     InlineHookHeaders,
     /// The secret of an inline hook's channel: text.
     InlineHookSecret,
+    /// The private half of a key that was brought from elsewhere: a JWK or PEM, as text.
+    KeyPrivateKey,
 }
 
 /// One sealed value.
@@ -35,7 +37,8 @@ pub struct Value {
 
 impl Column {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::HookKeyPrivateKey, Self::InlineHookHeaders, Self::InlineHookSecret];
+    pub const ALL: [Self; 4] =
+        [Self::HookKeyPrivateKey, Self::InlineHookHeaders, Self::InlineHookSecret, Self::KeyPrivateKey];
 
     /// Table and column, to which the sealing binds the values.
     #[must_use]
@@ -44,6 +47,7 @@ impl Column {
             Self::HookKeyPrivateKey => ("hook_keys", "private_key"),
             Self::InlineHookHeaders => ("inline_hooks", "headers"),
             Self::InlineHookSecret => ("inline_hooks", "secret"),
+            Self::KeyPrivateKey => ("keys", "private_key"),
         }
     }
 }
@@ -64,23 +68,21 @@ pub fn count(conn: &mut Conn, from: Option<&[u8]>, until: Option<&[u8]>) -> Resu
             query.first::<i64>(conn)?.unsigned_abs()
         }};
     }
-    Ok(counted!(hook_keys::private_key) + counted!(inline_hooks::headers) + counted!(inline_hooks::secret))
+    Ok(counted!(hook_keys::private_key)
+        + counted!(inline_hooks::headers)
+        + counted!(inline_hooks::secret)
+        + counted!(keys::private_key))
 }
 
 /// Up to `limit` values of a column, of all orgs, from rows after the sequence number `after`.
 pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<Vec<Value>> {
-    macro_rules! hook_values {
-        ($column:ident) => {
-            inline_hooks::table
-                .filter(inline_hooks::seq.gt(after).and(inline_hooks::$column.is_not_null()))
-                .order(inline_hooks::seq)
+    macro_rules! values {
+        ($table:ident :: $column:ident) => {
+            $table::table
+                .filter($table::seq.gt(after).and($table::$column.is_not_null()))
+                .order($table::seq)
                 .limit(limit)
-                .select((
-                    inline_hooks::seq,
-                    inline_hooks::org_id,
-                    inline_hooks::id,
-                    inline_hooks::$column.assume_not_null(),
-                ))
+                .select(($table::seq, $table::org_id, $table::id, $table::$column.assume_not_null()))
                 .load::<(i64, String, String, Vec<u8>)>(conn)?
                 .into_iter()
                 .map(|(seq, org, id, blob)| Value { seq, org, id, blob, modulus: String::new() })
@@ -103,7 +105,8 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
             .into_iter()
             .map(|(seq, org, id, blob, modulus)| Value { seq, org, id, blob, modulus })
             .collect(),
-        Column::InlineHookHeaders => hook_values!(headers),
-        Column::InlineHookSecret => hook_values!(secret),
+        Column::InlineHookHeaders => values!(inline_hooks::headers),
+        Column::InlineHookSecret => values!(inline_hooks::secret),
+        Column::KeyPrivateKey => values!(keys::private_key),
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hook_keys::domain::permission::Permission;
+use hook_keys::http::Api;
 use hook_keys::http::routes::{self, Endpoint};
 use serde_json::json;
 
@@ -12,9 +13,35 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KEYS: &str = "/api/v1/hook-keys";
 
 async fn call(client: &Client, endpoint: &Endpoint) -> Answer {
-    let path = endpoint.path.replace("{id}", "HKY00000000000000000").replace("{keyId}", "none");
+    let path = path_of(endpoint);
     let body = endpoint.method.as_str().starts_with('P').then(|| json!({ "name": "" }));
     client.send(endpoint.method.as_str().parse().unwrap(), &path, body).await
+}
+
+/// The path with parameters that name nothing, but for the schemas, of which there are two.
+fn path_of(endpoint: &Endpoint) -> String {
+    let values = [
+        ("{id}", "HKY00000000000000000"),
+        ("{keyId}", "none"),
+        ("{key}", "none"),
+        ("{set}", "none"),
+        ("{tag}", "none"),
+        ("{entity}", "keys"),
+    ];
+    values.iter().fold(endpoint.path.to_owned(), |path, (name, value)| path.replace(name, value))
+}
+
+/// Fails the test unless the caller was not let in: `code` is what Okta's side says.
+#[track_caller]
+fn expect_stranger(answer: Answer, endpoint: &Endpoint, status: u16, code: &str, summary: &str) -> Answer {
+    match Api::of(endpoint.path) {
+        Api::Okta => {
+            let answer = answer.expect_error(status, code, "");
+            assert_eq!(answer.json()["errorSummary"], summary);
+            answer
+        }
+        Api::Kong => answer.expect_message(401, "Invalid credentials. Token or User credentials required"),
+    }
 }
 
 fn guarded() -> Vec<Endpoint> {
@@ -30,8 +57,8 @@ async fn every_route_but_the_contract_itself_needs_a_token() {
     let server = Server::start().await;
     let nobody = server.with_authorization(None);
     for endpoint in guarded() {
-        let answer = call(&nobody, &endpoint).await.expect_error(403, "E0000005", "");
-        assert_eq!(answer.json()["errorSummary"], "Invalid session");
+        let answer = call(&nobody, &endpoint).await;
+        expect_stranger(answer, &endpoint, 403, "E0000005", "Invalid session");
     }
 }
 
@@ -63,36 +90,79 @@ async fn credentials_that_are_no_live_token_are_refused_everywhere() {
     for endpoint in guarded() {
         for header in &headers {
             let answer = call(&server.with_authorization(Some(header)), &endpoint).await;
-            let answer = answer.expect_error(401, "E0000011", "");
-            assert_eq!(answer.json()["errorSummary"], "Invalid token provided", "{header}");
+            let answer = expect_stranger(answer, &endpoint, 401, "E0000011", "Invalid token provided");
             assert_eq!(answer.header("www-authenticate"), None);
         }
         let bearer = call(&server.with_authorization(Some(&format!("Bearer {good}"))), &endpoint).await;
-        let bearer = bearer.expect_error(401, "E0000011", "");
-        assert_eq!(bearer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+        let bearer = expect_stranger(bearer, &endpoint, 401, "E0000011", "Invalid token provided");
+        let okta = Api::of(endpoint.path) == Api::Okta;
+        assert_eq!(bearer.header("www-authenticate"), okta.then_some("Bearer error=\"invalid_token\""));
+        for token in [&revoked, &expired, &off_by_one, "", "null", &format!("SSWS {good}")] {
+            let answer = call(&server.with_authorization(None).with_admin_token(token), &endpoint).await;
+            expect_stranger(answer, &endpoint, 403, "E0000005", "Invalid session");
+        }
     }
 }
 
 #[tokio::test]
-async fn a_token_may_do_what_its_permissions_say_and_nothing_else() {
+async fn a_token_is_taken_as_kong_admin_token_on_kongs_side_alone() {
     let server = Server::start().await;
     server.org("acme").await;
-    let grants: [(&[&str], &[Permission]); 4] = [
-        (&["okta.inlineHooks.read"], &[Permission::InlineHooksRead]),
-        (&["okta.inlineHooks.manage"], &Permission::ALL),
+    let (_, token) = server.token("acme", &["all"], None).await;
+    let client = server.with_authorization(None).with_admin_token(&token);
+    for endpoint in guarded() {
+        let answer = call(&client, &endpoint).await;
+        match Api::of(endpoint.path) {
+            Api::Okta => drop(answer.expect_error(403, "E0000005", "")),
+            Api::Kong => assert_ne!(answer.status, 401, "{}", endpoint.path),
+        }
+    }
+    // Where both are sent, the one that only Kong's clients send counts.
+    let both = server.with_authorization(Some(&format!("SSWS {token}"))).with_admin_token("wrong");
+    both.get("/keys").await.expect(401);
+    let both = server.with_authorization(Some("SSWS wrong")).with_admin_token(&token);
+    both.get("/keys").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_may_do_what_its_permissions_say_and_nothing_else() {
+    use Permission::{InlineHooksManage, InlineHooksRead, KeysManage, KeysRead, KeysReveal};
+    let server = Server::start().await;
+    server.org("acme").await;
+    let grants: [(&[&str], &[Permission]); 7] = [
+        (&["okta.inlineHooks.read"], &[InlineHooksRead]),
+        (&["okta.inlineHooks.manage"], &[InlineHooksRead, InlineHooksManage]),
+        (&["keys.read"], &[KeysRead]),
+        (&["keys.manage"], &[KeysRead, KeysManage]),
+        (&["keys.reveal"], &[KeysRead, KeysReveal]),
+        (&["okta.inlineHooks.read", "keys.manage"], &[InlineHooksRead, KeysRead, KeysManage]),
         (&["all"], &Permission::ALL),
-        (&["okta.inlineHooks.read", "okta.inlineHooks.manage"], &Permission::ALL),
     ];
     for (names, allowed) in grants {
-        let client = server.client("acme", names).await;
+        let (id, secret) = server.token("acme", names, None).await;
+        let client = server.with_authorization(Some(&format!("SSWS {secret}")));
         for endpoint in guarded() {
             let answer = call(&client, &endpoint).await;
             if allowed.contains(&endpoint.permission.unwrap()) {
                 assert!(![401, 403].contains(&answer.status.as_u16()), "{names:?} on {}", endpoint.path);
-            } else {
-                let answer = answer.expect_error(403, "E0000006", "");
-                let summary = "You do not have permission to perform the requested action";
-                assert_eq!(answer.json()["errorSummary"], summary);
+                continue;
+            }
+            match Api::of(endpoint.path) {
+                Api::Okta => {
+                    let answer = answer.expect_error(403, "E0000006", "");
+                    let summary = "You do not have permission to perform the requested action";
+                    assert_eq!(answer.json()["errorSummary"], summary);
+                }
+                Api::Kong => {
+                    let verb = match endpoint.method.as_str() {
+                        "GET" => "read",
+                        "POST" => "create",
+                        "DELETE" => "delete",
+                        _ => "update",
+                    };
+                    let message = format!("{id}, you do not have permissions to {verb} this resource");
+                    answer.expect_message(403, &message);
+                }
             }
         }
     }

@@ -324,9 +324,9 @@ fn migrate_brings_a_new_database_up_and_check_tells_what_is_missing() {
     assert!(!directory.path().join("serve.db").exists());
 
     std::fs::write(directory.path().join("serve.db"), "").unwrap();
-    assert!(complaint(&run(&["migrate", "--check"])).contains("5 migration(s) pending"));
-    assert!(complaint(&run(&["org", "list"])).contains("the database lacks 5 migration(s)"));
-    assert_eq!(stdout(&run(&["migrate"])).lines().count(), 5);
+    assert!(complaint(&run(&["migrate", "--check"])).contains("8 migration(s) pending"));
+    assert!(complaint(&run(&["org", "list"])).contains("the database lacks 8 migration(s)"));
+    assert_eq!(stdout(&run(&["migrate"])).lines().count(), 8);
     assert_eq!(stdout(&run(&["migrate", "--check"])), "");
     assert_eq!(stdout(&run(&["migrate"])), "");
     stdout(&run(&["org", "create", "acme"]));

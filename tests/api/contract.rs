@@ -59,6 +59,9 @@ fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
     let document = in_order();
     let mut compared = 0;
     for (name, example) in document["components"]["examples"].as_mapping().unwrap() {
+        if name.as_str().unwrap().starts_with("Kong") {
+            continue;
+        }
         let value = &example["value"];
         let items = value.as_sequence().cloned().unwrap_or_else(|| vec![value.clone()]);
         for item in items {
@@ -122,7 +125,8 @@ fn the_requests_in_the_document_are_read() {
     let hooks = ["InlineHookHttp", "InlineHookPrivateKey", "InlineHookClientSecret"]
         .map(|name| inline_hook(&document["components"]["examples"][name]["value"]));
     let mut read = 0;
-    for (body, description) in spec::SPEC["components"]["requestBodies"].as_object().unwrap() {
+    let bodies = spec::SPEC["components"]["requestBodies"].as_object().unwrap().iter();
+    for (body, description) in bodies.filter(|(name, _)| !name.starts_with("Kong")) {
         for (name, example) in description["content"]["application/json"]["examples"].as_object().unwrap() {
             let value = &example["value"];
             let members = value.as_object().unwrap();
@@ -240,7 +244,7 @@ async fn a_handler_that_panics_answers_500_in_oktas_shape_and_the_connection_liv
     });
     let client = Client::new(&format!("http://{address}"), None);
     for _ in 0..2 {
-        let answer = client.request(reqwest::Method::GET, "/x").send().await.unwrap();
+        let answer = client.request(reqwest::Method::GET, "/api/x").send().await.unwrap();
         assert_eq!(answer.status(), 500);
         assert_eq!(answer.headers()["content-type"], "application/json");
         assert!(answer.headers().contains_key("x-okta-request-id"));

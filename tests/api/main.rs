@@ -18,6 +18,7 @@ mod crash;
 mod faults;
 mod first_start;
 mod harness;
+mod kong;
 mod okta;
 mod sealing;
 mod secrets;

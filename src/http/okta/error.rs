@@ -40,6 +40,10 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             Kind::Invalid { subject, causes } => {
                 ("E0000001", format!("Api validation failed: {subject}"), causes.clone())
             }
+            // The services of this API have no such refusals.
+            Kind::Refused(refusal) => {
+                ("E0000001", "Api validation failed".to_owned(), vec![refusal.to_string()])
+            }
             Kind::NotFound { resource, id } => {
                 plain("E0000007", &format!("Not found: Resource not found: {id} ({resource})"))
             }
@@ -72,6 +76,7 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             "Bad request. Accept and/or Content-Type headers likely do not match supported values.",
         ),
         Failure::Malformed => plain("E0000003", MALFORMED),
+        Failure::Unreadable(problem) => ("E0000003", MALFORMED.to_owned(), vec![problem.clone()]),
         Failure::BodyTooLarge => (
             "E0000003",
             MALFORMED.to_owned(),

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::hook_key::RESOURCE;
 use crate::domain::ids::{HookKeyId, KeyId};
 use crate::error::Error;
-use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead};
+use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, query};
 
 /// `GET /`: all keys in creation order, without their public halves.
 pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>) -> Answer {
@@ -33,7 +33,7 @@ pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: 
     }
     let key = app.hook_keys.find(&authed.caller.org, hook_key_id(segment)?).await?;
     // Other values and other parameters are ignored.
-    let expand = super::query(&request, "expand").is_some_and(|value| value == "publickey");
+    let expand = query(&request, "expand").is_some_and(|value| value == "publickey");
     Ok(json(&HookKeyBody::new(&key, expand)))
 }
 

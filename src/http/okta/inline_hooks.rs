@@ -9,11 +9,11 @@ use crate::app::App;
 use crate::domain::ids::InlineHookId;
 use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
 use crate::error::Error;
-use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON};
+use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON, query};
 
 /// `GET /`: all hooks in creation order, or those of `?type=`.
 pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let query = super::query(&request, "type");
+    let query = query(&request, "type");
     let kind = query.as_deref().map(HookType::parse).transpose()?;
     let hooks = app.inline_hooks.list(&authed.caller.org, kind).await?;
     let base = base_url(&app, &request);

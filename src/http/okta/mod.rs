@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::ACCEPT;
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::error::Failure;
@@ -26,12 +26,6 @@ fn json(body: &impl Serialize) -> HttpResponse {
 
 fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
-}
-
-/// The first value of a query parameter. A query that cannot be read has none.
-fn query(request: &HttpRequest, name: &str) -> Option<String> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).ok()?.into_inner();
-    pairs.into_iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value)
 }
 
 /// The middleware of every path under [`PREFIX`]: refuses a caller who accepts no JSON.

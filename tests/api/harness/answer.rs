@@ -41,6 +41,14 @@ impl Answer {
         answer
     }
 
+    /// Fails the test unless the answer is this refusal of the Kong side: its message, whole.
+    #[track_caller]
+    pub fn expect_message(self, status: u16, message: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.json()["message"], message, "{}", answer.text);
+        answer
+    }
+
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()

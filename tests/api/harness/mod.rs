@@ -1,6 +1,7 @@
 //! A server for each test, in this process: its own SQLite file, a clock the test can move, port 0.
 
 pub mod answer;
+pub mod keys;
 pub mod private;
 pub mod process;
 pub mod service;
@@ -84,6 +85,7 @@ impl Clock for TestClock {
 pub struct Client {
     pub base: String,
     authorization: Option<String>,
+    admin_token: Option<String>,
     http: reqwest::Client,
 }
 
@@ -205,16 +207,22 @@ fn run(app: Arc<App>, listener: TcpListener) -> ServerHandle {
 impl Client {
     pub fn new(base: &str, authorization: Option<&str>) -> Self {
         let authorization = authorization.map(str::to_owned);
-        Self { base: base.to_owned(), authorization, http: reqwest::Client::new() }
+        Self { base: base.to_owned(), authorization, admin_token: None, http: reqwest::Client::new() }
+    }
+
+    /// The same client with a token in `Kong-Admin-Token` too.
+    pub fn with_admin_token(self, token: &str) -> Self {
+        Self { admin_token: Some(token.to_owned()), ..self }
     }
 
     /// A request with the client's Authorization, for tests that shape the rest by hand.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.authorization {
-            Some(header) => request.header("Authorization", header),
+        let headers = [("Authorization", &self.authorization), ("Kong-Admin-Token", &self.admin_token)];
+        headers.into_iter().fold(request, |request, (name, value)| match value {
+            Some(value) => request.header(name, value),
             None => request,
-        }
+        })
     }
 
     /// Sends a request and checks the answer against openapi.yaml.
@@ -237,6 +245,10 @@ impl Client {
 
     pub async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(Method::PUT, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -46,8 +46,8 @@ pub fn open_all(database: &Path, master_key: &str) -> Vec<Secrets> {
 }
 
 fn numbers(pkcs8: &[u8]) -> Secrets {
-    let info = pkcs8::PrivateKeyInfo::from_der(pkcs8).unwrap();
-    let key = pkcs1::RsaPrivateKey::from_der(info.private_key).unwrap();
+    let info = pkcs8::PrivateKeyInfoRef::from_der(pkcs8).unwrap();
+    let key = pkcs1::RsaPrivateKeyRef::from_der(info.private_key.as_bytes()).unwrap();
     let number = |name, value: pkcs1::UintRef<'_>| (name, value.as_bytes().to_vec());
     Secrets {
         numbers: vec![

@@ -1,6 +1,10 @@
 //! The one error type of the crate. It knows no HTTP: the HTTP side chooses the status from [`Kind`].
 
+mod refusal;
+
 use std::fmt;
+
+pub use refusal::{Part, Refusal, Violations};
 
 /// Result with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,6 +29,8 @@ pub enum Kind {
         /// One sentence for each broken rule.
         causes: Vec<String>,
     },
+    /// A request about keys or key sets is refused.
+    Refused(Box<Refusal>),
     /// No such thing in the caller's org. Another org's things answer the same.
     NotFound {
         /// The type of the thing, as Okta names it in its messages.
@@ -81,6 +87,12 @@ impl Error {
         Self::invalid(subject, "An object with this field already exists in the current organization")
     }
 
+    /// A request about keys or key sets that is refused.
+    #[must_use]
+    pub fn refused(refusal: Refusal) -> Self {
+        Self::new(Kind::Refused(Box::new(refusal)))
+    }
+
     /// Nothing of the type `resource` has this id in the caller's org.
     #[must_use]
     pub fn not_found(resource: &'static str, id: impl Into<String>) -> Self {
@@ -123,6 +135,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Invalid { causes, .. } => f.write_str(&causes.join("; ")),
+            Kind::Refused(refusal) => refusal.fmt(f),
             Kind::NotFound { resource, id } => write!(f, "no {resource} with the id {id:?}"),
             Kind::NoCredentials => f.write_str("no credentials"),
             Kind::BadCredentials => f.write_str("unknown, expired or revoked credentials"),

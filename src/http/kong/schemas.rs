@@ -1,0 +1,53 @@
+//! `/schemas`: the fields of the entities, and trying a body without storing it (contract §1).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json as value;
+
+use super::wire::body::fields;
+use super::wire::{key_sets, keys};
+use super::{Answer, JSON, json, segment};
+use crate::app::App;
+use crate::error::Error;
+use crate::http::error::Failure;
+use crate::http::extract::{Authed, Body, KeysRead};
+use crate::service;
+
+/// What messages call a schema.
+pub const SCHEMA: &str = "Schema";
+
+const KEYS: &str = include_str!("wire/schema_keys.json");
+const KEY_SETS: &str = include_str!("wire/schema_key_sets.json");
+
+/// What there are schemas of.
+enum Entity {
+    Keys,
+    KeySets,
+}
+
+/// `GET /{entity}`: the fields.
+pub async fn get(_: Authed<KeysRead>, request: HttpRequest) -> Answer {
+    let schema = match entity(&request)? {
+        Entity::Keys => KEYS,
+        Entity::KeySets => KEY_SETS,
+    };
+    Ok(HttpResponse::Ok().content_type(JSON).body(schema))
+}
+
+/// `POST /{entity}/validate`: whether the entity could be stored, as far as that can be told without looking at
+/// what is stored.
+pub async fn validate(_: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest, body: Body) -> Answer {
+    match entity(&request)? {
+        Entity::Keys => app.keys.check(keys::draft(fields(body).await?)).await?,
+        Entity::KeySets => service::key_sets::check(&key_sets::draft(fields(body).await?))?,
+    }
+    Ok(json(StatusCode::OK, &value!({ "message": "schema validation successful" })))
+}
+
+fn entity(request: &HttpRequest) -> Result<Entity, Failure> {
+    match segment(request, "entity")?.unwrap_or_default().as_str() {
+        "keys" => Ok(Entity::Keys),
+        "key_sets" => Ok(Entity::KeySets),
+        other => Err(Error::not_found(SCHEMA, other).into()),
+    }
+}

@@ -1,0 +1,410 @@
+//! Keys that were brought from elsewhere: create, replace, change, find, convert, list, delete.
+
+mod fit;
+mod judge;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use self::fit::{Fit, Private, Way};
+use self::judge::{Judged, judge};
+use super::key_sets::{find_set, nothing};
+use super::orgs::require;
+use super::sealing::place;
+use super::tasks::Tasks;
+use crate::crypto::key::Rules;
+use crate::domain::change::Change;
+use crate::domain::ids::{EntityId, OrgId};
+use crate::domain::key::{Format, Key, KeyDraft, Pem, RESOURCE, Selector, Sight, Target, is_reference};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::secret::Secret;
+use crate::domain::tags::TagFilter;
+use crate::domain::{Clock, Entropy, Timestamp};
+use crate::error::{Error, Refusal, Result};
+use crate::jose::{jwk, pem};
+use crate::seal::Keyring;
+use crate::store::keys::{Material, Stored};
+use crate::store::sealed::Column;
+use crate::store::{self, Conn, Db};
+
+/// The use cases of keys. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys {
+    /// The database.
+    pub db: Db,
+    /// What private halves are sealed with.
+    pub keyring: Arc<Keyring>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for ids and sealing.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where writes run.
+    pub tasks: Tasks,
+    /// Places for judging key material, which computes: one a core.
+    pub places: Arc<Semaphore>,
+    /// What keys must be like.
+    pub rules: Rules,
+}
+
+/// A write in the making.
+struct Write {
+    draft: KeyDraft,
+    judged: Judged,
+    way: Way,
+    sight: Sight,
+    fresh: EntityId,
+    now: Timestamp,
+}
+
+impl Keys {
+    /// Makes a key, in the key set `within` if there is one.
+    pub async fn create(
+        &self,
+        org: &OrgId,
+        within: Option<Selector>,
+        draft: KeyDraft,
+        sight: Sight,
+    ) -> Result<Key> {
+        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
+            let set = parent(conn, org, within.as_ref())?;
+            this.store(conn, org, None, write.draft.id, set, write)
+        };
+        self.write("create_key", org, draft, Way::Replace, sight, work).await
+    }
+
+    /// Makes the key that has the name in the draft what the draft says, or makes a new one.
+    pub async fn put_by_name(&self, org: &OrgId, mut draft: KeyDraft, sight: Sight) -> Result<Key> {
+        let Some(name) = draft.name.value().cloned() else {
+            if !draft.violations.touch("name") {
+                draft.violations.field("name", "required field missing");
+            }
+            return Err(Error::refused(Refusal::Schema(draft.violations)));
+        };
+        self.put(org, Target { within: None, key: Selector::Name(name) }, draft, sight).await
+    }
+
+    /// Makes the key what the draft says, or makes a new one; in either case it belongs to the key set of the
+    /// target then. The id stays, and so does the time of birth, unless the draft names another.
+    pub async fn put(&self, org: &OrgId, target: Target, mut draft: KeyDraft, sight: Sight) -> Result<Key> {
+        if let Selector::Name(name) = &target.key {
+            draft.name = Change::Set(name.clone());
+        }
+        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
+            let set = parent(conn, org, target.within.as_ref())?;
+            let old = store::keys::find(conn, org, &target.key)?;
+            let id = if let Selector::Id(id) = target.key { Some(id) } else { write.draft.id };
+            this.store(conn, org, old.as_ref(), id, set, write)
+        };
+        self.write("put_key", org, draft, Way::Replace, sight, work).await
+    }
+
+    /// Changes what the draft names. A key that is reached through its set may be moved to another.
+    pub async fn patch(&self, org: &OrgId, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
+        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
+            let set = parent(conn, org, target.within.as_ref())?;
+            let old = store::keys::find(conn, org, &target.key)?;
+            let old = old.filter(|key| set.is_none() || key.set == set);
+            let old = old.ok_or_else(|| nothing(&target.key))?;
+            this.store(conn, org, Some(&old), None, None, write)
+        };
+        self.write("patch_key", org, draft, Way::Merge, sight, work).await
+    }
+
+    /// Deletes a key. Whether there was one makes a difference only for a key that is reached through its set.
+    pub async fn delete(&self, org: &OrgId, target: Target) -> Result<()> {
+        let (db, org) = (self.db.clone(), org.clone());
+        let delete = move |conn: &mut Conn| {
+            let key = match &target.within {
+                Some(_) => Some(find_target(conn, &org, &target)?),
+                None => store::keys::find(conn, &org, &target.key)?,
+            };
+            key.map_or(Ok(()), |key| store::keys::delete(conn, &org, key.id))
+        };
+        self.tasks.run(async move { db.write("delete_key", delete).await }).await
+    }
+
+    /// The key.
+    pub async fn find(&self, org: &OrgId, target: Target, sight: Sight) -> Result<Key> {
+        let (this, org) = (self.clone(), org.clone());
+        let find = move |conn: &mut Conn| this.shown(&org, find_target(conn, &org, &target)?, sight);
+        self.db.read(find).await
+    }
+
+    /// The key in a format, whichever it is stored in. A vault reference has no other format.
+    pub async fn find_as(&self, org: &OrgId, target: Target, sight: Sight, format: Format) -> Result<Key> {
+        let (this, org) = (self.clone(), org.clone());
+        let find = move |conn: &mut Conn| {
+            let key = find_target(conn, &org, &target)?;
+            // A public half may be found in the private one alone, whoever asks for it.
+            Ok((this.shown(&org, key.clone(), sight)?, this.shown(&org, key, Sight::Private)?))
+        };
+        let (shown, whole) = self.db.read(find).await?;
+        match format {
+            Format::Jwk if shown.jwk.is_some() => return Ok(Key { pem: None, ..shown }),
+            Format::Pem if shown.pem.is_some() => return Ok(Key { jwk: None, ..shown }),
+            Format::Jwk | Format::Pem => {}
+        }
+        let _place = self.place().await?;
+        self.tasks.blocking(move || converted(whole, sight, format)).await
+    }
+
+    /// A part of the org's keys by rising id, or of the keys in the key set `within`.
+    pub async fn list(
+        &self,
+        org: &OrgId,
+        within: Option<Selector>,
+        filter: Option<TagFilter>,
+        page: PageRequest<EntityId>,
+        sight: Sight,
+    ) -> Result<Page<Key, EntityId>> {
+        let (this, org) = (self.clone(), org.clone());
+        let list = move |conn: &mut Conn| {
+            let set = parent(conn, &org, within.as_ref())?;
+            let page = store::keys::page(conn, &org, set, filter.as_ref(), &page)?;
+            page.map(|key| this.shown(&org, key, sight))
+        };
+        self.db.read(list).await
+    }
+
+    /// Refuses a draft that breaks a rule by itself, whatever is stored.
+    pub async fn check(&self, draft: KeyDraft) -> Result<()> {
+        let (draft, judged) = self.judged(draft).await?;
+        let open = |_: &Stored| Err(Error::internal("checking a key", "nothing is stored"));
+        let (stored, way, sight) = (None, Way::Replace, Sight::Private);
+        let fit = Fit { stored, draft: &draft, judged: &judged, way, sight, open: &open };
+        let outcome = fit.run()?;
+        outcome.map(drop).map_err(|violations| Error::refused(Refusal::Schema(violations)))
+    }
+
+    async fn place(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.map_err(|error| Error::internal("waiting to judge a key", error))
+    }
+
+    async fn judged(&self, draft: KeyDraft) -> Result<(KeyDraft, Judged)> {
+        let _place = self.place().await?;
+        let rules = self.rules;
+        self.tasks
+            .blocking(move || {
+                let judged = judge(&draft, rules);
+                Ok((draft, judged))
+            })
+            .await
+    }
+
+    async fn write(
+        &self,
+        name: &'static str,
+        org: &OrgId,
+        draft: KeyDraft,
+        way: Way,
+        sight: Sight,
+        work: impl Fn(&Self, &mut Conn, &OrgId, &Write) -> Result<Stored> + Send + 'static,
+    ) -> Result<Key> {
+        let (this, org) = (self.clone(), org.clone());
+        let (fresh, now) = (EntityId::generate(&*self.entropy)?, self.clock.now());
+        self.tasks
+            .run(async move {
+                let (draft, judged) = this.judged(draft).await?;
+                let write = Write { draft, judged, way, sight, fresh, now };
+                let db = this.db.clone();
+                let work = move |conn: &mut Conn| {
+                    require(conn, &org)?;
+                    let stored = work(&this, conn, &org, &write)?;
+                    this.shown(&org, stored, sight)
+                };
+                db.write(name, work).await
+            })
+            .await
+    }
+
+    /// Stores what the request makes of `old`, or of nothing. `id` is the id a new key gets, `set` the key set it
+    /// belongs to whatever the draft says.
+    fn store(
+        &self,
+        conn: &mut Conn,
+        org: &OrgId,
+        old: Option<&Stored>,
+        id: Option<EntityId>,
+        set: Option<EntityId>,
+        write: &Write,
+    ) -> Result<Stored> {
+        let Write { draft, judged, way, sight, fresh, now } = write;
+        let (way, sight, now) = (*way, *sight, *now);
+        let base = old.filter(|_| way == Way::Merge);
+        let set = match set {
+            Some(set) => Some(set),
+            None => self::set(conn, org, draft, base)?,
+        };
+        let open = |stored: &Stored| self.open(org, stored);
+        let fitted = Fit { stored: old, draft, judged, way, sight, open: &open }.run()?;
+        let fitted = fitted.map_err(|violations| Error::refused(Refusal::Schema(violations)))?;
+        let id = old.map(|old| old.id).or(id).unwrap_or(*fresh);
+        let private = match &fitted.private {
+            Private::None => None,
+            Private::Kept => old.and_then(|old| old.material.private.clone()),
+            Private::New(text) => Some(self.seal(org, id, text)?),
+        };
+        // PATCH leaves the time of birth alone, even if it names one (contract §1).
+        let created = draft.created.filter(|_| way == Way::Replace);
+        let key = Stored {
+            id,
+            set,
+            name: draft.name.clone().after(base.and_then(|base| base.name.clone())),
+            kid: fitted.kid,
+            material: Material { private, ..fitted.material },
+            tags: draft.tags.clone().after(base.and_then(|base| base.tags.clone())),
+            created: created.or(old.map(|old| old.created)).unwrap_or(now),
+            updated: now,
+        };
+        refuse_unknown_set(conn, org, &key)?;
+        refuse_taken(conn, org, &key, old.is_none())?;
+        match old {
+            Some(_) => store::keys::replace(conn, org, &key)?,
+            None => store::keys::insert(conn, org, &key)?,
+        }
+        Ok(key)
+    }
+
+    fn seal(&self, org: &OrgId, id: EntityId, text: &Secret) -> Result<Vec<u8>> {
+        let row = id.to_string();
+        let place = place(Column::KeyPrivateKey, org, &row);
+        self.keyring.seal(&place, text.reveal().as_bytes(), &*self.entropy)
+    }
+
+    fn open(&self, org: &OrgId, key: &Stored) -> Result<Secret> {
+        let what = "opening a key";
+        let blob = key.material.private.as_deref().ok_or_else(|| Error::internal(what, "it is public"))?;
+        let plain = self.keyring.open(&place(Column::KeyPrivateKey, org, &key.id.to_string()), blob)?;
+        let text = std::str::from_utf8(&plain).map_err(|error| Error::internal(what, error))?;
+        Ok(Secret::new(text.to_owned()))
+    }
+
+    /// The key as a reader may see it. Without [`Sight::Private`], nothing sealed is opened.
+    fn shown(&self, org: &OrgId, key: Stored, sight: Sight) -> Result<Key> {
+        let sealed = sight == Sight::Private && key.material.private.is_some();
+        let private = sealed.then(|| self.open(org, &key)).transpose()?;
+        let (is_jwk, is_pem) = (key.material.is_jwk(), key.material.is_pem());
+        let (of_jwk, of_pem) = if is_jwk { (private, None) } else { (None, private) };
+        let Material { jwk, pem_public, pem_reference, .. } = key.material;
+        Ok(Key {
+            id: key.id,
+            set: key.set,
+            name: key.name,
+            kid: key.kid,
+            jwk: of_jwk.or(jwk.map(Secret::new)),
+            pem: is_pem
+                .then(|| Pem { private: of_pem.or(pem_reference.map(Secret::new)), public: pem_public }),
+            tags: key.tags,
+            created: key.created,
+            updated: key.updated,
+        })
+    }
+}
+
+/// The key, which must be there.
+pub(super) fn find_key(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Result<Stored> {
+    store::keys::find(conn, org, selector)?.ok_or_else(|| Error::not_found(RESOURCE, selector.to_string()))
+}
+
+/// The key, which must be there and belong to the set through which it is reached.
+fn find_target(conn: &mut Conn, org: &OrgId, target: &Target) -> Result<Stored> {
+    let set = parent(conn, org, target.within.as_ref())?;
+    let key = find_key(conn, org, &target.key)?;
+    if set.is_some() && key.set != set {
+        return Err(Error::not_found(RESOURCE, target.key.to_string()));
+    }
+    Ok(key)
+}
+
+/// The id of the key set in the path, which must be there.
+fn parent(conn: &mut Conn, org: &OrgId, within: Option<&Selector>) -> Result<Option<EntityId>> {
+    within.map(|set| find_set(conn, org, set).map(|set| set.id)).transpose()
+}
+
+/// The key set that the draft names, or the one the key has. One that is named by its id may not be there.
+fn set(conn: &mut Conn, org: &OrgId, draft: &KeyDraft, base: Option<&Stored>) -> Result<Option<EntityId>> {
+    match &draft.set {
+        Change::Keep => Ok(base.and_then(|base| base.set)),
+        Change::Clear => Ok(None),
+        Change::Set(Selector::Id(id)) => Ok(Some(*id)),
+        Change::Set(selector @ Selector::Name(name)) => match store::key_sets::find(conn, org, selector)? {
+            Some(set) => Ok(Some(set.id)),
+            None => Err(Error::refused(Refusal::SetUnresolved(name.clone()))),
+        },
+    }
+}
+
+fn refuse_unknown_set(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
+    match key.set {
+        Some(id) if store::key_sets::find(conn, org, &Selector::Id(id))?.is_none() => {
+            Err(Error::refused(Refusal::SetUnknown(id.to_string())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In the order in which a database would find out: id, name, kid.
+fn refuse_taken(conn: &mut Conn, org: &OrgId, key: &Stored, is_new: bool) -> Result<()> {
+    if is_new && store::keys::find(conn, org, &Selector::Id(key.id))?.is_some() {
+        return Err(Error::refused(Refusal::IdTaken(key.id.to_string())));
+    }
+    if let Some(name) = &key.name
+        && let Some(holder) = store::keys::find(conn, org, &Selector::Name(name.clone()))?
+        && holder.id != key.id
+    {
+        return Err(Error::refused(Refusal::NameTaken(name.clone())));
+    }
+    let holder = store::keys::id_of_kid(conn, org, key.set, &key.kid)?;
+    if holder.is_some_and(|holder| holder != key.id.to_string()) {
+        let set = key.set.map(|set| set.to_string());
+        return Err(Error::refused(Refusal::KidTaken { kid: key.kid.clone(), set }));
+    }
+    Ok(())
+}
+
+/// `key`, of which all is known, in `format` as far as `sight` reaches.
+fn converted(key: Key, sight: Sight, format: Format) -> Result<Key> {
+    let material = match (&key.jwk, &key.pem) {
+        (Some(jwk), _) if is_reference(jwk.reveal()) => return Err(unseen()),
+        (Some(jwk), _) => {
+            jwk::Jwk::read(jwk.reveal()).map_err(unsound)?.load(Rules::STORED).map_err(unsound)?
+        }
+        (None, Some(pem)) => from_pem(pem)?,
+        (None, None) => return Err(unsound("it has neither format")),
+    };
+    let material = if sight == Sight::Private { material } else { material.into_public() };
+    let (jwk, pem) = match format {
+        Format::Jwk => (Some(jwk::write(&material, &key.kid)), None),
+        Format::Pem => {
+            let private = material.is_private().then(|| pem::write_private(&material)).transpose()?;
+            (None, Some(Pem { private, public: Some(pem::write_public(&material)?) }))
+        }
+    };
+    Ok(Key { jwk, pem, ..key })
+}
+
+fn from_pem(pem: &Pem) -> Result<crate::crypto::key::Key> {
+    match (&pem.private, &pem.public) {
+        (Some(private), _) if !is_reference(private.reveal()) => {
+            pem::read_private(private.reveal(), Rules::STORED).map_err(unsound)
+        }
+        (_, Some(public)) if !is_reference(public) => {
+            pem::read_public(public, Rules::STORED).map_err(unsound)
+        }
+        _ => Err(unseen()),
+    }
+}
+
+fn unseen() -> Error {
+    Error::refused(Refusal::Parameter {
+        name: "format",
+        problem: "a vault reference cannot be converted".to_owned(),
+    })
+}
+
+/// A stored key was judged when it came.
+fn unsound(problem: impl std::fmt::Display) -> Error {
+    Error::internal("converting a key", problem)
+}
