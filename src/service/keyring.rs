@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use super::sealing::place;
+use crate::crypto::key::Rules;
 use crate::crypto::rsa::RsaKeyPair;
 use crate::domain::ids::OrgId;
+use crate::domain::key::is_reference;
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Result};
-use crate::jose::jwk;
+use crate::jose::jwk::{self, Jwk};
+use crate::jose::pem;
 use crate::seal::{Keyring, MasterKey, WrappedTerm, blob};
 use crate::store::keyring::Term;
-use crate::store::sealed::{Column, Value};
+use crate::store::sealed::{Beside, Column, Value};
 use crate::store::{self, Conn, Db};
 
 /// Rows that one step of [`Keyrings::verify`] holds in memory.
@@ -147,13 +150,29 @@ fn check(keyring: &Keyring, column: Column, value: &Value) -> Result<()> {
     let org = OrgId::parse(&value.org)
         .ok_or_else(|| Error::internal("sealed value", "its row names an impossible org"))?;
     let plain = keyring.open(&place(column, &org, &value.id), &value.blob)?;
-    if column != Column::HookKeyPrivateKey {
+    let matches = match &value.beside {
+        Beside::Nothing => true,
+        Beside::Modulus(modulus) => jwk::rsa_n(RsaKeyPair::from_pkcs8(plain)?.modulus()) == *modulus,
+        Beside::Public { jwk, pem } => same_public(&plain, jwk.as_deref(), pem.as_deref()),
+    };
+    if matches {
         return Ok(());
     }
-    let pair = RsaKeyPair::from_pkcs8(plain)?;
-    if jwk::rsa_n(pair.modulus()) == value.modulus {
-        Ok(())
-    } else {
-        Err(Error::internal("sealed value", "it opens, but its public half is not the one in its row"))
+    Err(Error::internal("sealed value", "it opens, but its public half is not the one in its row"))
+}
+
+/// Whether a sealed JWK or PEM is the private half of what its row shows. A reference shows nothing.
+fn same_public(plain: &[u8], jwk: Option<&str>, pem: Option<&str>) -> bool {
+    let Ok(text) = std::str::from_utf8(plain) else { return false };
+    match (jwk, pem) {
+        (Some(shown), _) if !is_reference(shown) => {
+            Jwk::read(text).is_ok_and(|jwk| jwk.public_text() == shown)
+        }
+        (_, Some(shown)) if !is_reference(shown) => {
+            let private = pem::read_private(text, Rules::STORED);
+            let public = pem::read_public(shown, Rules::STORED);
+            private.is_ok_and(|private| public.is_ok_and(|public| private.same_public(&public)))
+        }
+        _ => true,
     }
 }

@@ -31,8 +31,24 @@ pub struct Value {
     pub id: String,
     /// The value.
     pub blob: Vec<u8>,
-    /// The public modulus beside a private half; empty for other columns.
-    pub modulus: String,
+    /// What stands beside it in plain.
+    pub beside: Beside,
+}
+
+/// What a row tells in plain about its sealed value.
+#[derive(Debug)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// The public modulus of a hook key.
+    Modulus(String),
+    /// The public half of a key that was brought from elsewhere: the JWK without its private members, or as PEM.
+    Public {
+        /// The JWK.
+        jwk: Option<String>,
+        /// The PEM.
+        pem: Option<String>,
+    },
 }
 
 impl Column {
@@ -85,7 +101,7 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
                 .select(($table::seq, $table::org_id, $table::id, $table::$column.assume_not_null()))
                 .load::<(i64, String, String, Vec<u8>)>(conn)?
                 .into_iter()
-                .map(|(seq, org, id, blob)| Value { seq, org, id, blob, modulus: String::new() })
+                .map(|(seq, org, id, blob)| Value { seq, org, id, blob, beside: Beside::Nothing })
                 .collect()
         };
     }
@@ -103,10 +119,37 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
             ))
             .load::<(i64, String, String, Vec<u8>, String)>(conn)?
             .into_iter()
-            .map(|(seq, org, id, blob, modulus)| Value { seq, org, id, blob, modulus })
+            .map(|(seq, org, id, blob, modulus)| Value {
+                seq,
+                org,
+                id,
+                blob,
+                beside: Beside::Modulus(modulus),
+            })
             .collect(),
         Column::InlineHookHeaders => values!(inline_hooks::headers),
         Column::InlineHookSecret => values!(inline_hooks::secret),
-        Column::KeyPrivateKey => values!(keys::private_key),
+        Column::KeyPrivateKey => keys::table
+            .filter(keys::seq.gt(after).and(keys::private_key.is_not_null()))
+            .order(keys::seq)
+            .limit(limit)
+            .select((
+                keys::seq,
+                keys::org_id,
+                keys::id,
+                keys::private_key.assume_not_null(),
+                keys::jwk,
+                keys::pem_public,
+            ))
+            .load::<(i64, String, String, Vec<u8>, Option<String>, Option<String>)>(conn)?
+            .into_iter()
+            .map(|(seq, org, id, blob, jwk, pem)| Value {
+                seq,
+                org,
+                id,
+                blob,
+                beside: Beside::Public { jwk, pem },
+            })
+            .collect(),
     })
 }
