@@ -60,7 +60,7 @@ pub(super) struct Update {
 pub(super) struct Delete {
     /// The org's name.
     name: String,
-    /// Also when it still has hook keys or inline hooks, whose private halves and secrets are then lost.
+    /// Also when it still has hook keys, inline hooks or keys, whose private halves and secrets are then lost.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -138,33 +138,38 @@ pub fn configure(config: &mut web::ServiceConfig) {
         by_path.entry(endpoint.path).or_default().push(endpoint);
     }
     for (path, endpoints) in by_path {
-        let allow = allowed(&endpoints);
+        let api = Api::of(path);
+        let allow = allowed(api, &endpoints);
+        let methods = allow.clone();
         let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
-        let (okta, kong) = (path.starts_with(okta::PREFIX), Api::of(path) == Api::Kong);
         // Kong takes a slash at the end for none (contract §1).
-        let paths = if kong && path != "/" {
-            vec![path.to_owned(), format!("{path}/")]
-        } else {
-            vec![path.to_owned()]
-        };
+        let slash = (api == Api::Kong && path != "/").then(|| format!("{path}/"));
+        let paths: Vec<_> = std::iter::once(path.to_owned()).chain(slash).collect();
         let resource = web::resource(paths).default_service(web::to(wrong_method));
         let resource =
             endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
-        if okta {
-            config.service(resource.wrap(from_fn(okta::negotiate)));
-        } else {
-            let allow = kong::options(&allowed(&endpoints));
-            config.service(resource.route(Route::new().method(Method::OPTIONS).to(allow)));
-        }
+        match api {
+            Api::Okta => config.service(resource.wrap(from_fn(okta::negotiate))),
+            Api::Kong => {
+                let options = Route::new().method(Method::OPTIONS).to(kong::options(methods));
+                config.service(resource.route(options))
+            }
+        };
     }
 }
 
-fn allowed(endpoints: &[Endpoint]) -> String {
+/// The methods of a path: as the table has them, or sorted, as Kong tells them.
+fn allowed(api: Api, endpoints: &[Endpoint]) -> String {
     let methods = endpoints.iter().flat_map(|endpoint| match endpoint.method {
         Method::GET => vec!["GET", "HEAD"],
         ref other => vec![other.as_str()],
     });
-    methods.collect::<Vec<_>>().join(", ")
+    let mut methods: Vec<_> = methods.collect();
+    if api == Api::Kong {
+        methods.push("OPTIONS");
+        methods.sort_unstable();
+    }
+    methods.join(", ")
 }
 
 async fn openapi() -> HttpResponse {

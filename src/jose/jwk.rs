@@ -17,8 +17,10 @@ use crate::crypto::key::{Crt, Curve, EcKey, Flaw, Key, OkpCurve, OkpKey, RsaKey,
 use crate::domain::secret::Secret;
 
 /// The members that stay when a JWK is made public: those of RFC 7517 §4 and the public ones of RFC 7518 §6.
-const PUBLIC: [&str; 14] =
-    ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n", "e"];
+const PUBLIC: [&str; 15] = [
+    "issuer", "kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n",
+    "e",
+];
 
 /// The members that hold something private, whatever the type of the key (RFC 7518 §6).
 const PRIVATE: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "r", "t", "k"];

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::wire::body::fields;
+use super::wire::check_name;
 use super::wire::key_sets::{KeySetBody, draft};
 use super::wire::list::{ListBody, page, tag_filter};
 use super::{Answer, json, segment};
@@ -45,8 +46,12 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let draft = KeySetDraft { id: None, ..read(body).await? };
-    let set = app.key_sets.put(&authed.caller.org, selector(&request, "set")?, draft).await?;
+    let selector = selector(&request, "set")?;
+    let mut draft = KeySetDraft { id: None, ..read(body).await? };
+    if let Selector::Name(name) = &selector {
+        check_name(name, &mut draft.violations);
+    }
+    let set = app.key_sets.put(&authed.caller.org, selector, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 

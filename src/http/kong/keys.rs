@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::wire::body::fields;
+use super::wire::check_name;
 use super::wire::keys::{KeyBody, draft, format};
 use super::wire::list::{ListBody, page, tag_filter};
 use super::{Answer, json, segment};
@@ -59,8 +60,12 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let draft = KeyDraft { id: None, ..read(body).await? };
-    let key = app.keys.put(&authed.caller.org, target(&request)?, draft, authed.caller.sight()).await?;
+    let (target, sight) = (target(&request)?, authed.caller.sight());
+    let mut draft = KeyDraft { id: None, ..read(body).await? };
+    if let Selector::Name(name) = &target.key {
+        check_name(name, &mut draft.violations);
+    }
+    let key = app.keys.put(&authed.caller.org, target, draft, sight).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 

@@ -36,16 +36,15 @@ fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 /// A segment of the path, decoded to the end: the router leaves `%2F`, `%2B` and `%25` as they are.
 fn segment(request: &HttpRequest, name: &str) -> Result<Option<String>, Failure> {
     let Some(raw) = request.match_info().get(name) else { return Ok(None) };
-    let text = percent_decode_str(raw).decode_utf8();
-    text.map(|text| Some(text.into_owned()))
-        .map_err(|_| Failure::Unreadable("Cannot parse the path: it is not UTF-8".to_owned()))
+    // The router has replaced what is no UTF-8, so the path as it came must be looked at.
+    if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+        return Err(Failure::Unreadable("Cannot parse the path: it is not UTF-8".to_owned()));
+    }
+    Ok(Some(percent_decode_str(raw).decode_utf8_lossy().into_owned()))
 }
 
 /// The handler of OPTIONS: tells the methods of a path (contract §1).
-pub fn options(allowed: &str) -> impl Fn() -> Ready<HttpResponse> + Clone + use<> {
-    let mut methods: Vec<_> = allowed.split(", ").chain(["OPTIONS"]).collect();
-    methods.sort_unstable();
-    let methods = methods.join(", ");
+pub fn options(methods: String) -> impl Fn() -> Ready<HttpResponse> + Clone {
     move || {
         let mut answer = HttpResponse::NoContent();
         answer.insert_header((ALLOW, methods.clone()));

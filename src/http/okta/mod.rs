@@ -14,9 +14,6 @@ use serde::Serialize;
 
 use super::error::Failure;
 
-/// Where Okta's paths begin.
-pub const PREFIX: &str = "/api/v1/";
-
 /// What a handler returns.
 type Answer = Result<HttpResponse, Failure>;
 
@@ -28,7 +25,7 @@ fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
 }
 
-/// The middleware of every path under [`PREFIX`]: refuses a caller who accepts no JSON.
+/// The middleware of every path of this API: refuses a caller who accepts no JSON.
 pub async fn negotiate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

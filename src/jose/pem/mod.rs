@@ -8,6 +8,7 @@ mod oid;
 
 use crate::crypto::key::{Flaw, Key, Rules};
 use crate::domain::secret::Secret;
+use crate::domain::text::looks_like_key;
 use crate::error::Result;
 
 use armor::{Block, Blocks};
@@ -37,7 +38,7 @@ pub fn read_private(text: &str, rules: Rules) -> Result<Key, Flaw> {
 /// would store that key for everyone to see.
 pub fn read_public(text: &str, rules: Rules) -> Result<Key, Flaw> {
     let mut blocks = Blocks::of("pem.public_key", text)?;
-    if text.contains("PRIVATE KEY-----") {
+    if looks_like_key(text) {
         return Err(Flaw::whole(
             "there is a private key in the text, and a public one is wanted: openssl pkey -in FILE -pubout makes it",
         ));
@@ -233,6 +234,7 @@ mod tests {
             format!("{public_half}{}", private.reveal()),
             format!("{}{public_half}", private.reveal()),
             format!("{public_half}{old}"),
+            format!("{}\n{public_half}", as_jwk(&key)),
             format!("{public_half}  {}", private.reveal().replace("END", "FIN")),
         ] {
             assert!(public(&text).starts_with("there is a private key in the text, and a public one"));

@@ -190,6 +190,13 @@ impl Record<'_> {
     }
 }
 
+/// Notes what is wrong with a name that came with the path, where it names what is to be made.
+pub fn check_name(text: &str, violations: &mut Violations) {
+    if let Err(problem) = name(Some(Value::String(text.to_owned()))) {
+        violations.field("name", problem);
+    }
+}
+
 fn name(value: Option<Value>) -> Result<Change<String>, String> {
     match text(value, LONGEST_NAME)? {
         Change::Set(text) if looks_like_key(&text) => Err(LOOKS_LIKE_KEY.to_owned()),
