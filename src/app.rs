@@ -19,7 +19,7 @@ use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
-use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Tasks, Tokens};
+use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
 use crate::store::{Db, migrate};
 
 /// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
@@ -156,8 +156,8 @@ impl App {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             tasks: tasks.clone(),
-            places: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
-            rules: Rules { min_rsa_bits: settings.min_rsa_bits },
+            places: Places::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            rules: Rules::new(settings.min_rsa_bits),
         };
         Ok(Self {
             tokens: base.tokens,

@@ -35,7 +35,8 @@ pub(super) struct Create {
     /// A label to know it by.
     #[arg(long, value_name = "LABEL")]
     name: String,
-    /// What it may do: okta.inlineHooks.read, okta.inlineHooks.manage or all. Say it again for more than one.
+    /// What it may do: okta.inlineHooks.read, okta.inlineHooks.manage, keys.read, keys.manage, keys.reveal or all.
+    /// Say it again for more than one.
     #[arg(long, value_name = "PERMISSION", default_values = [Permission::InlineHooksManage.name()])]
     permission: Vec<String>,
     /// End it this long from now, whatever its use (90d, 12h). Without it, it ends 30 days after its last

@@ -15,8 +15,8 @@ pub const RESOURCE: &str = "Key";
 /// Most characters of a name or a kid.
 pub const LONGEST_NAME: usize = 1024;
 
-/// Most characters of a JWK or of one PEM half.
-pub const LONGEST_MATERIAL: usize = 65_536;
+/// Most characters of a JWK or of one PEM half: enough for the longest keys with a chain of certificates.
+pub const LONGEST_MATERIAL: usize = 32_768;
 
 /// How much of a key its reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +135,36 @@ pub struct PemDraft {
     pub public: Change<Secret>,
 }
 
-/// Whether a text refers to a vault instead of being a key (contract §5). Such a text is kept and never resolved.
+/// Whether a text refers to a vault instead of being a key (contract §5): `{vault://…}`, a URL in braces and nothing
+/// else. Such a text is kept as it is, unsealed, and never resolved, so it must not hold a key itself.
 #[must_use]
 pub fn is_reference(text: &str) -> bool {
-    text.starts_with("{vault://") && text.ends_with('}')
+    let inner = text.strip_prefix("{vault://").and_then(|rest| rest.strip_suffix('}'));
+    let of_url = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&()*+,;=%".contains(c);
+    inner.is_some_and(|inner| inner.len() <= LONGEST_NAME && inner.chars().all(of_url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_url_in_braces() {
+        for text in ["{vault://env/my-key}", "{vault://hcv/secret/jwk?prefix=a&ttl=5#x}"] {
+            assert!(is_reference(text), "{text}");
+        }
+        let long = format!("{{vault://{}}}", "x".repeat(1025));
+        for text in [
+            "",
+            "{vault:/x}",
+            "{vault://x",
+            "vault://x",
+            "{vault://{\"d\":\"x\"}}",
+            "{vault://\n-----BEGIN PRIVATE KEY-----}",
+            "{vault://a b}",
+            &long,
+        ] {
+            assert!(!is_reference(text), "{text}");
+        }
+    }
 }

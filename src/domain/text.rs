@@ -47,7 +47,10 @@ impl DisplayName {
 /// kept unsealed, told back and logged.
 #[must_use]
 pub fn looks_like_key(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----") || text.contains("\"kty\"")
+    // Encoding a key once more adds backslashes or percent signs, and some quotes are single ones.
+    let plain = |c: &char| !matches!(c, '\\' | '"' | '\'' | ' ' | '+');
+    let text: String = text.replace("%20", "").chars().filter(plain).flat_map(char::to_lowercase).collect();
+    text.contains("privatekey") || text.contains("kty:")
 }
 
 /// What to say of such a text.
@@ -71,10 +74,17 @@ mod tests {
 
     #[test]
     fn a_key_in_the_wrong_field_is_recognised() {
-        for text in ["-----BEGIN EC PRIVATE KEY-----\nMHc", "x {\"kty\":\"EC\"}"] {
+        for text in [
+            "-----BEGIN EC PRIVATE KEY-----\nMHc",
+            "----BEGIN PRIVATE KEY----",
+            "BEGIN%20private%20Key",
+            "x {\"kty\":\"EC\"}",
+            "{'kty' : 'EC'}",
+            r#"{\\"kty\\":\\"EC\\"}"#,
+        ] {
             assert!(looks_like_key(text));
         }
-        for text in ["my private key", "kty", "-----BEGIN PUBLIC KEY-----"] {
+        for text in ["my-private-key", "kty", "-----BEGIN PUBLIC KEY-----"] {
             assert!(!looks_like_key(text));
         }
     }

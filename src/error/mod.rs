@@ -51,6 +51,8 @@ pub enum Kind {
         /// What happened, in one sentence.
         cause: String,
     },
+    /// The service cannot do this now, but may soon.
+    Unavailable,
     /// The operator must mend something (settings, files, master key, database). One sentence that says what.
     Setup(String),
     /// A fault of ours. The caller learns nothing more.
@@ -105,6 +107,12 @@ impl Error {
         Self::new(Kind::Setup(sentence.into()))
     }
 
+    /// What cannot be done now, but may soon. `cause` goes to the log and must hold no secret.
+    #[must_use]
+    pub fn unavailable(what: &str, cause: impl fmt::Display) -> Self {
+        Self { kind: Kind::Unavailable, private: Some(format!("{what}: {cause}")) }
+    }
+
     /// A fault of ours while doing `what`. `cause` goes to the log and must hold no secret.
     #[must_use]
     pub fn internal(what: &str, cause: impl fmt::Display) -> Self {
@@ -141,6 +149,7 @@ impl fmt::Display for Error {
             Kind::BadCredentials => f.write_str("unknown, expired or revoked credentials"),
             Kind::NotPermitted => f.write_str("the credentials lack the permission"),
             Kind::Upstream { cause, .. } => f.write_str(cause),
+            Kind::Unavailable => f.write_str("not available now"),
             Kind::Setup(sentence) => f.write_str(sentence),
             Kind::Internal => f.write_str("internal error"),
         }

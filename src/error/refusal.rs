@@ -59,11 +59,16 @@ pub enum Part {
     Item(usize),
 }
 
+/// Most violations that are told. Who breaks more rules than this has not made a slip.
+const MOST: usize = 50;
+
 /// Broken rules: those about the entity as a whole, and those about its fields by the name of the field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
     entity: Vec<String>,
     fields: BTreeMap<String, BTreeMap<Part, String>>,
+    told: usize,
+    untold: usize,
 }
 
 impl Violations {
@@ -77,8 +82,14 @@ impl Violations {
         self.part(field, Part::Whole, problem);
     }
 
-    /// Adds a rule about a part of a field. A second one about the same part is appended to the first.
+    /// Adds a rule about a part of a field. A second one about the same part is appended to the first. Rules beyond
+    /// the first 50 are only counted.
     pub fn part(&mut self, field: impl Into<String>, part: Part, problem: impl Into<String>) {
+        if self.told == MOST {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
         let problem = problem.into();
         let known = self.fields.entry(field.into()).or_default().entry(part);
         known.and_modify(|text| *text = format!("{text}; {problem}")).or_insert(problem);
@@ -117,11 +128,12 @@ impl Violations {
                 Part::Item(number) => format!("{field}.{number}: {problem}"),
             })
         });
-        self.entity.iter().cloned().chain(of_fields).collect()
+        let untold = (self.untold > 0).then(|| format!("and {} more", self.untold));
+        self.entity.iter().cloned().chain(of_fields).chain(untold).collect()
     }
 }
 
-/// For the log: without what callers made up, which may be a key that ended up in the wrong place.
+/// For the log: without names and the like, which may be a key that ended up in the wrong place.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -154,6 +166,16 @@ mod tests {
             violations.sentences(),
             ["both", "kid: missing", "set.id: no UUID", "tags.2: bad"].map(str::to_owned)
         );
+    }
+
+    #[test]
+    fn beyond_fifty_violations_are_counted_and_not_told() {
+        let mut violations = Violations::default();
+        for number in 0..1000 {
+            violations.field(format!("f{}", number % 60), "x".repeat(100));
+        }
+        let sentences = violations.sentences();
+        assert_eq!((sentences.len(), sentences.last().unwrap().as_str()), (51, "and 950 more"));
     }
 
     #[test]

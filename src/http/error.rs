@@ -54,6 +54,7 @@ impl Failure {
                 Kind::NoCredentials if api == Api::Kong => StatusCode::UNAUTHORIZED,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+                Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::InvalidBearer => StatusCode::UNAUTHORIZED,

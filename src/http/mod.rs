@@ -14,9 +14,13 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
+use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+
+/// Where Okta's paths begin.
+const OKTA: &str = "/api/";
 
 /// The APIs that are served. They differ in the shape of failures, in common headers and in credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +32,11 @@ pub enum Api {
 }
 
 impl Api {
-    /// The API that a path belongs to.
+    /// The API that a path belongs to. A letter may come percent-encoded: the router takes it for the same.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        if path.starts_with("/api/") { Self::Okta } else { Self::Kong }
+        let start = percent_decode_str(path).take(OKTA.len());
+        if start.eq(OKTA.bytes()) { Self::Okta } else { Self::Kong }
     }
 }
 

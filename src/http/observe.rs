@@ -20,6 +20,9 @@ use crate::domain::ids;
 use crate::error::Error;
 use crate::service::Caller;
 
+/// How many characters of a reason are logged: one request must not fill the log.
+const LONGEST_REASON: usize = 1024;
+
 /// Where an answer carries the id of its request.
 const OKTA_REQUEST_ID: HeaderName = HeaderName::from_static("x-okta-request-id");
 const KONG_REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id");
@@ -104,6 +107,9 @@ impl Exchange {
         if let Failure::WrongMethod(allow) = failure {
             answer.insert_header((header::ALLOW, allow.as_str()));
         }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((header::RETRY_AFTER, "1"));
+        }
         if self.api == Api::Okta && matches!(failure, Failure::InvalidBearer) {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
@@ -147,7 +153,8 @@ impl Exchange {
         match failure {
             None => tracing::info!(request_id, %method, ?path, status, micros, org, token, "answered"),
             Some((failure, error_id)) => {
-                let (reason, cause) = (failure.to_string(), failure.private());
+                let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
+                let cause = failure.private();
                 if status < 500 {
                     tracing::info!(
                         request_id, error_id, %method, ?path, status, micros, org, token, ?reason, "refused"

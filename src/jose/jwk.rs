@@ -333,7 +333,7 @@ fn members_of(key: &Key) -> Vec<(&'static str, &[u8])> {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { min_rsa_bits: 2048 };
+    const RULES: Rules = Rules::new(2048);
 
     /// RFC 8037, Appendix A.1.
     const ED25519: &str = r#"{"kty":"OKP","crv":"Ed25519",

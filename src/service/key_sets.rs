@@ -73,7 +73,7 @@ impl KeySets {
         let now = self.clock.now();
         let patch = move |conn: &mut Conn, org: &OrgId| {
             let set = store::key_sets::find(conn, org, &selector)?.ok_or_else(|| nothing(&selector))?;
-            change(conn, org, set, &draft, now)
+            change(conn, org, &set, &draft, now)
         };
         self.write("patch_key_set", org, patch).await
     }
@@ -118,9 +118,8 @@ impl KeySets {
                 return overwrite(conn, org, &set, &draft, fresh.now);
             }
             let set = insert(conn, org, &draft, None, fresh)?;
-            let mut key = find_key(conn, org, &key)?;
-            (key.set, key.updated) = (Some(set.id), fresh.now);
-            store::keys::replace(conn, org, &key)?;
+            let key = find_key(conn, org, &key)?;
+            store::keys::set_key_set(conn, org, key.id, set.id, fresh.now)?;
             Ok(set)
         };
         self.write("put_key_set_of_key", org, put).await
@@ -131,7 +130,7 @@ impl KeySets {
         let now = self.clock.now();
         let patch = move |conn: &mut Conn, org: &OrgId| {
             let set = set_of_key(conn, org, &key)?.ok_or_else(|| missing(&key))?;
-            change(conn, org, set, &draft, now)
+            change(conn, org, &set, &draft, now)
         };
         self.write("patch_key_set_of_key", org, patch).await
     }
@@ -219,20 +218,21 @@ fn overwrite(
         updated: now,
     };
     refuse_taken_name(conn, org, &set)?;
-    store::key_sets::replace(conn, org, &set)?;
+    store::key_sets::replace(conn, org, old, &set)?;
     Ok(set)
 }
 
-fn change(conn: &mut Conn, org: &OrgId, old: KeySet, draft: &KeySetDraft, now: Timestamp) -> Result<KeySet> {
+fn change(conn: &mut Conn, org: &OrgId, old: &KeySet, draft: &KeySetDraft, now: Timestamp) -> Result<KeySet> {
     check(draft)?;
     let set = KeySet {
-        name: draft.name.clone().after(old.name),
-        tags: draft.tags.clone().after(old.tags),
+        id: old.id,
+        name: draft.name.clone().after(old.name.clone()),
+        tags: draft.tags.clone().after(old.tags.clone()),
+        created: old.created,
         updated: now,
-        ..old
     };
     refuse_taken_name(conn, org, &set)?;
-    store::key_sets::replace(conn, org, &set)?;
+    store::key_sets::replace(conn, org, old, &set)?;
     Ok(set)
 }
 

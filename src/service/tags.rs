@@ -6,13 +6,13 @@ use crate::domain::tags::Tagged;
 use crate::error::Result;
 use crate::store::{self, Db};
 
-/// A part of all tags of the org, or of all uses of one tag, oldest first.
+/// A part of all tags of the org, or of all uses of one tag.
 pub async fn list(
     db: &Db,
     org: &OrgId,
     tag: Option<String>,
-    page: PageRequest<i64>,
-) -> Result<Page<Tagged, i64>> {
+    page: PageRequest<Tagged>,
+) -> Result<Page<Tagged, Tagged>> {
     let org = org.clone();
     db.read(move |conn| store::tags::page(conn, &org, tag.as_deref(), &page)).await
 }

@@ -75,8 +75,8 @@ pub fn insert(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
     super::tags::replace(conn, org, Owner::KeySet(set.id), set.tags.as_ref())
 }
 
-/// Writes all of a key set that is there.
-pub fn replace(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
+/// Writes all of a key set in the place of `old`, which is there.
+pub fn replace(conn: &mut Conn, org: &OrgId, old: &KeySet, set: &KeySet) -> Result<()> {
     let this = key_sets::org_id.eq(org.as_str()).and(key_sets::id.eq(set.id.to_string()));
     diesel::update(key_sets::table.filter(this))
         .set((
@@ -86,6 +86,9 @@ pub fn replace(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
             key_sets::updated_ms.eq(set.updated.timestamp_millis()),
         ))
         .execute(conn)?;
+    if old.tags == set.tags {
+        return Ok(());
+    }
     super::tags::replace(conn, org, Owner::KeySet(set.id), set.tags.as_ref())
 }
 

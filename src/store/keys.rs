@@ -70,6 +70,13 @@ impl Material {
         self.jwk.as_deref().is_some_and(|jwk| !is_reference(jwk))
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.jwk, &self.pem_public, &self.pem_reference].into_iter().flatten();
+        texts.map(String::len).sum::<usize>() + self.private.as_ref().map_or(0, Vec::len)
+    }
+
     /// Whether the key is a PEM.
     #[must_use]
     pub fn is_pem(&self) -> bool {
@@ -194,11 +201,23 @@ pub fn insert(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
     super::tags::replace(conn, org, Owner::Key(key.id), key.tags.as_ref())
 }
 
-/// Writes all of a key that is there.
-pub fn replace(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
+/// Writes all of a key in the place of `old`, which is there.
+pub fn replace(conn: &mut Conn, org: &OrgId, old: &Stored, key: &Stored) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(key.id.to_string()));
     diesel::update(keys::table.filter(this)).set(values!(key)).execute(conn)?;
+    if old.tags == key.tags {
+        return Ok(());
+    }
     super::tags::replace(conn, org, Owner::Key(key.id), key.tags.as_ref())
+}
+
+/// Puts a key into a key set.
+pub fn set_key_set(conn: &mut Conn, org: &OrgId, id: EntityId, set: EntityId, now: Timestamp) -> Result<()> {
+    let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));
+    diesel::update(keys::table.filter(this))
+        .set((keys::set_id.eq(set.to_string()), keys::updated_ms.eq(now.timestamp_millis())))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Removes a key.

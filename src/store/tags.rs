@@ -1,6 +1,7 @@
 //! The table `tags`: who has which.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use super::conn::Conn;
 use super::corrupt;
@@ -10,31 +11,48 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::tags::{Owner, Tagged, Tags};
 use crate::error::Result;
 
-/// All tags of the org, or all uses of one of them, oldest first.
+diesel::define_sql_function! {
+    /// The first of the two that is not NULL.
+    fn coalesce(one: Nullable<Text>, other: Nullable<Text>) -> Text;
+}
+
+/// All tags of the org, or all uses of one of them.
 pub fn page(
     conn: &mut Conn,
     org: &OrgId,
     tag: Option<&str>,
-    request: &PageRequest<i64>,
-) -> Result<Page<Tagged, i64>> {
+    request: &PageRequest<Tagged>,
+) -> Result<Page<Tagged, Tagged>> {
+    let id = || coalesce(tags::key_id, tags::set_id);
     let mut query = tags::table
-        .filter(tags::org_id.eq(org.as_str()).and(tags::seq.gt(request.after.unwrap_or_default())))
-        .order(tags::seq)
+        .filter(tags::org_id.eq(org.as_str()))
+        .order((tags::tag, id(), tags::set_id.is_not_null()))
         .limit(i64::from(request.size) + 1)
-        .select((tags::seq, tags::key_id, tags::set_id, tags::tag))
+        .select((tags::key_id, tags::set_id, tags::tag))
         .into_boxed();
     if let Some(tag) = tag {
         query = query.filter(tags::tag.eq(tag));
     }
-    let rows = query.load::<(i64, Option<String>, Option<String>, String)>(conn)?;
-    Page::cut(rows, request.size, |row| row.0).map(|(seq, key, set, tag)| {
+    if let Some(Tagged { owner, tag }) = &request.after {
+        let (last, is_key) = match owner {
+            Owner::Key(id) => (id.to_string(), true),
+            Owner::KeySet(id) => (id.to_string(), false),
+        };
+        // A key set with the id of the last key comes after it.
+        let twin = id().eq(last.clone()).and(tags::set_id.is_not_null()).and(is_key.into_sql::<Bool>());
+        let same_tag = tags::tag.eq(tag).and(id().gt(last).or(twin));
+        query = query.filter(tags::tag.gt(tag).or(same_tag));
+    }
+    let rows = query.load::<(Option<String>, Option<String>, String)>(conn)?;
+    let rows = rows.into_iter().map(|(key, set, tag)| {
         let owner = match (key, set) {
             (Some(id), _) => Owner::Key(entity(&id)?),
             (None, Some(id)) => Owner::KeySet(entity(&id)?),
-            (None, None) => return Err(corrupt("tags", &seq.to_string(), "key_id")),
+            (None, None) => return Err(corrupt("tags", &tag, "key_id")),
         };
         Ok(Tagged { owner, tag })
-    })
+    });
+    Ok(Page::cut(rows.collect::<Result<_>>()?, request.size, Tagged::clone))
 }
 
 fn entity(id: &str) -> Result<EntityId> {
@@ -60,9 +78,7 @@ pub(super) fn replace(conn: &mut Conn, org: &OrgId, owner: Owner, new: Option<&T
             (tags::org_id.eq(org.as_str()), tags::key_id.eq(&key), tags::set_id.eq(&set), tags::tag.eq(tag))
         })
         .collect();
-    for row in rows {
-        diesel::insert_into(tags::table).values(row).execute(conn)?;
-    }
+    diesel::insert_into(tags::table).values(rows).execute(conn)?;
     Ok(())
 }
 

@@ -11,5 +11,4 @@ CREATE TABLE tags (
 );
 CREATE INDEX tags_of_key ON tags (org_id, key_id);
 CREATE INDEX tags_of_set ON tags (org_id, set_id);
-CREATE INDEX tags_by_tag ON tags (org_id, tag, seq);
-CREATE INDEX tags_of_org ON tags (org_id, seq);
+CREATE INDEX tags_by_tag ON tags (org_id, tag);

@@ -34,12 +34,20 @@ pub enum Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// The least number of bits of an RSA modulus.
-    pub min_rsa_bits: u32,
+    min_rsa_bits: u32,
+    /// Whether the factors of an RSA modulus are tested, which takes nearly all the time that a check takes.
+    test_primes: bool,
 }
 
 impl Rules {
     /// For keys that are stored already: they were judged when they came, under the rules of that day.
-    pub const STORED: Self = Self { min_rsa_bits: 0 };
+    pub const STORED: Self = Self { min_rsa_bits: 0, test_primes: false };
+
+    /// For keys that come: all is tested.
+    #[must_use]
+    pub const fn new(min_rsa_bits: u32) -> Self {
+        Self { min_rsa_bits, test_primes: true }
+    }
 }
 
 /// Why a key was refused: one sentence fragment that says what is wrong and what to do. It begins with the JWK

@@ -64,13 +64,16 @@ struct Public {
     e: BoxedUint,
     /// The bits of n, to which every other number is widened.
     bits: u32,
+    rules: Rules,
 }
 
 impl RsaKey {
     /// A public key. Leading zeros are tolerated, here and in every other number.
     pub fn from_public(n: &[u8], e: &[u8], rules: Rules) -> Result<Self, Flaw> {
         let public = Public::check(n, e, rules)?;
-        public.looks_like_two_primes()?;
+        if rules.test_primes {
+            public.looks_like_two_primes()?;
+        }
         Ok(public.key(None))
     }
 
@@ -176,7 +179,7 @@ impl Public {
         }
         let n = nonzero(modulus).ok_or_else(|| Flaw::of("n", "the modulus is 0"))?;
         let e = number(e, bits).ok_or_else(|| Flaw::of("e", "is not less than n"))?;
-        Ok(Self { n, e, bits })
+        Ok(Self { n, e, bits, rules })
     }
 
     /// What can be told without the private half: neither a prime nor a square. Higher powers and products of
@@ -189,7 +192,20 @@ impl Public {
         if self.n.checked_sqrt_vartime().is_some() {
             return Err(Flaw::of("n", "the modulus is a square, not the product of two different primes"));
         }
+        if self.falls_at_once() {
+            return Err(Flaw::of(
+                "n",
+                "the modulus is the product of two primes that are too near to each other",
+            ));
+        }
         Ok(())
+    }
+
+    /// One step of Fermat's method: whether the least square above n is a square away from n.
+    fn falls_at_once(&self) -> bool {
+        let root = self.n.floor_sqrt_vartime().wrapping_add(BoxedUint::one());
+        let square = root.concatenating_mul(&root);
+        square.wrapping_sub(&*self.n).checked_sqrt_vartime().is_some()
     }
 
     fn private_exponent(&self, d: &[u8]) -> Result<Hidden, Flaw> {
@@ -235,6 +251,12 @@ impl Public {
         if let Some((member, _)) = both.into_iter().find(|(_, number)| number.bits() < self.bits / 3) {
             return Err(Flaw::of(member, "has less than a third of the bits of n: the key is too weak"));
         }
+        if self.are_near(p, q) {
+            return Err(Flaw::of("p, q", "are so near to each other that n can be factored"));
+        }
+        if !self.rules.test_primes {
+            return Ok(());
+        }
         for (member, number) in both {
             // In no more limbs than it needs, as the test takes time by limbs.
             let number = Zeroizing::new(number.resize_unchecked(number.bits()));
@@ -243,6 +265,13 @@ impl Public {
             }
         }
         Ok(())
+    }
+
+    /// Whether the upper halves of the primes are the same, but for the bound of SP 800-56B Rev. 2 §6.2.1: such a
+    /// modulus falls to Fermat's method. It does not happen by chance.
+    fn are_near(&self, p: &BoxedUint, q: &BoxedUint) -> bool {
+        let (larger, smaller) = if p > q { (p, q) } else { (q, p) };
+        Zeroizing::new(larger.wrapping_sub(smaller)).bits() <= (self.bits / 2).saturating_sub(100)
     }
 
     /// The private half of n = pq, if d belongs to it (RFC 8017 §3.2: e times d is 1 mod p-1 and mod q-1).
@@ -374,7 +403,7 @@ mod tests {
 
     use super::*;
 
-    const RULES: Rules = Rules { min_rsa_bits: 2048 };
+    const RULES: Rules = Rules::new(2048);
 
     /// Two keys of 2048 bits.
     static KEYS: LazyLock<[Numbers; 2]> = LazyLock::new(|| [generate(), generate()]);
@@ -541,6 +570,41 @@ mod tests {
     }
 
     #[test]
+    fn primes_that_are_near_to_each_other_are_refused() {
+        let p = &KEYS[0].crt[0];
+        let mut q = BoxedUint::from_be_slice(p, 1024).unwrap();
+        loop {
+            q = q.wrapping_add(BoxedUint::from(2_u8));
+            if is_prime(Flavor::Any, &q) {
+                break;
+            }
+        }
+        let q = octets(&q).to_vec();
+        let n = product(p, &q);
+        assert!(
+            public(&n, &KEYS[0].e)
+                .starts_with("n: the modulus is the product of two primes that are too near")
+        );
+        let near = Numbers { n, crt: [p.clone(), q, vec![1], vec![1], vec![1]], ..KEYS[0].clone() };
+        assert_eq!(near.refused(), "p, q: are so near to each other that n can be factored");
+    }
+
+    #[test]
+    fn what_is_stored_is_read_without_testing_its_primes_again() {
+        let stored = |key: &Numbers| {
+            let [p, q, dp, dq, qi] = &key.crt;
+            let crt = Crt { p, q, dp, dq, qi };
+            RsaKey::from_private(&key.n, &key.e, &key.d, Some(&crt), Rules::STORED)
+        };
+        let mut key = KEYS[0].clone();
+        assert!(stored(&key).is_ok());
+        let prime = RsaKey::from_public(&key.crt[0], &key.e, Rules::STORED);
+        assert!(prime.is_ok(), "a prime modulus is not looked for");
+        key.crt.swap(2, 3);
+        assert!(stored(&key).is_err(), "what costs nothing is checked");
+    }
+
+    #[test]
     fn the_modulus_is_checked() {
         let e = [1, 0, 1];
         let short =
@@ -559,7 +623,7 @@ mod tests {
         let p = &KEYS[0].crt[0];
         let square = "n: the modulus is a square, not the product of two different primes";
         assert_eq!(public(&product(p, p), &e), square);
-        let lower = Rules { min_rsa_bits: 512 };
+        let lower = Rules::new(512);
         let prime = RsaKey::from_public(p, &e, lower).unwrap_err().to_string();
         assert_eq!(prime, "n: the modulus is itself a prime, not the product of two");
     }

@@ -40,6 +40,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
                 let who = caller.map(|caller| format!("{}, ", caller.token)).unwrap_or_default();
                 plain(&format!("{who}you do not have permissions to {} this resource", verb(method)))
             }
+            Kind::Unavailable => plain("Service unavailable: try again in a moment"),
             Kind::Setup(_) | Kind::Internal => plain(UNEXPECTED),
         },
         Failure::InvalidBearer => plain(NO_CREDENTIALS),

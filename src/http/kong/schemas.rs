@@ -10,7 +10,7 @@ use super::{Answer, JSON, json, segment};
 use crate::app::App;
 use crate::error::Error;
 use crate::http::error::Failure;
-use crate::http::extract::{Authed, Body, KeysRead};
+use crate::http::extract::{Authed, Body, KeysManage, KeysRead};
 use crate::service;
 
 /// What messages call a schema.
@@ -35,8 +35,13 @@ pub async fn get(_: Authed<KeysRead>, request: HttpRequest) -> Answer {
 }
 
 /// `POST /{entity}/validate`: whether the entity could be stored, as far as that can be told without looking at
-/// what is stored.
-pub async fn validate(_: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest, body: Body) -> Answer {
+/// what is stored. It computes as much as storing does, so it takes the same permission.
+pub async fn validate(
+    _: Authed<KeysManage>,
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: Body,
+) -> Answer {
     match entity(&request)? {
         Entity::Keys => app.keys.check(keys::draft(fields(body).await?)).await?,
         Entity::KeySets => service::key_sets::check(&key_sets::draft(fields(body).await?))?,

@@ -104,7 +104,7 @@ mod tests {
     use crate::crypto::key::{Curve, EcKey, OkpCurve, OkpKey};
     use crate::jose::jwk::{self, Jwk};
 
-    const RULES: Rules = Rules { min_rsa_bits: 2048 };
+    const RULES: Rules = Rules::new(2048);
 
     fn ec(curve: Curve) -> EcKey {
         EcKey::from_private(curve, &vec![7; curve.octets() - 1], None).unwrap()

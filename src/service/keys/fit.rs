@@ -1,11 +1,11 @@
 //! Fitting what a request says to what is stored: the rules about a key as a whole.
 
 use super::judge::{Half, Judged, JudgedJwk};
-use crate::crypto::key::{Key, Rules};
+use crate::crypto::key::{Flaw, Key, Rules};
 use crate::domain::change::Change;
 use crate::domain::key::{KeyDraft, PemDraft, Sight, is_reference};
 use crate::domain::secret::Secret;
-use crate::error::{Part, Result, Violations};
+use crate::error::{Error, Part, Result, Violations};
 use crate::jose::jwk::Jwk;
 use crate::jose::pem;
 use crate::store::keys::{Material, Stored};
@@ -13,6 +13,9 @@ use crate::store::keys::{Material, Stored};
 const ONLY_ONE: &str = "only one or none of these fields must be set: 'jwk', 'pem'";
 const AT_LEAST_ONE: &str = "at least one of these fields must be non-empty: 'jwk', 'pem'";
 const AT_LEAST_ONE_HALF: &str = "at least one of these fields must be non-empty: 'private_key', 'public_key'";
+
+const HIDDEN: &str = "this key has a private half that this token may not see, and would lose it: send jwk or pem as it was \
+                      shown, send another private half, or delete the key first";
 
 /// How a request treats what it does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl<'a> Fit<'a> {
         let kid = self.kid(&mut violations);
         let (jwk, pem) = (self.jwk(), self.pem());
         self.check_formats(&jwk, pem.as_ref(), &mut violations);
+        self.check_hidden(&jwk, pem.as_ref(), &mut violations);
         check_jwk(&jwk, kid.as_deref(), &mut violations);
         if let Some(pem) = &pem {
             self.check_pem(pem, &mut violations)?;
@@ -124,14 +128,32 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Whether a caller who may not see the private half sends back what was shown. Such a caller cannot send more,
-    /// and must not lose what could not be seen.
+    /// The material of a key whose private half this caller may not see.
+    fn hidden(&self) -> Option<&'a Material> {
+        let material = self.stored.map(|stored| &stored.material)?;
+        (material.private.is_some() && self.sight == Sight::Public).then_some(material)
+    }
+
+    /// Whether a caller who may not see the private half sends back what was shown. Such a caller cannot send more.
     fn echoes_jwk(&self, text: &Secret) -> bool {
-        self.stored.is_some_and(|stored| {
-            let material = &stored.material;
-            let hidden = material.private.is_some() && material.is_jwk() && self.sight == Sight::Public;
-            hidden && material.jwk.as_deref() == Some(text.reveal())
-        })
+        let hidden = self.hidden().filter(|material| material.is_jwk());
+        hidden.is_some_and(|material| material.jwk.as_deref() == Some(text.reveal()))
+    }
+
+    /// Nobody loses a private half by a request that could not show it: it stays, or another one takes its place.
+    fn check_hidden(&self, jwk: &MergedJwk<'_>, pem: Option<&MergedPem<'_>>, violations: &mut Violations) {
+        if self.hidden().is_none() || violations.touch("jwk") || violations.touch("pem") {
+            return;
+        }
+        let kept = match (jwk, pem) {
+            (_, Some(MergedPem { private: MergedHalf::Kept | MergedHalf::New(..), .. })) => true,
+            (MergedJwk::New(JudgedJwk::Read { private, .. }, _), _) => *private,
+            (MergedJwk::Kept(text), _) => !is_reference(text),
+            _ => false,
+        };
+        if !kept {
+            violations.entity(HIDDEN);
+        }
     }
 
     fn pem(&self) -> Option<MergedPem<'a>> {
@@ -159,15 +181,13 @@ impl<'a> Fit<'a> {
 
     /// The same for a PEM, whose private half is shown as null.
     fn echoes_pem(&self, merged: &MergedPem<'_>) -> bool {
-        self.stored.is_some_and(|stored| {
-            let material = &stored.material;
-            let hidden = material.private.is_some() && !material.is_jwk() && self.sight == Sight::Public;
+        self.hidden().filter(|material| !material.is_jwk()).is_some_and(|material| {
             let same_public = match &merged.public {
                 MergedHalf::None => material.pem_public.is_none(),
                 MergedHalf::Kept => true,
                 MergedHalf::New(_, text) => material.pem_public.as_deref() == Some(text.reveal()),
             };
-            hidden && merged.private.is_none() && same_public
+            merged.private.is_none() && same_public
         })
     }
 
@@ -214,15 +234,17 @@ impl<'a> Fit<'a> {
         let same = |one: &Key, other: Option<&Key>| other.is_none_or(|other| one.same_public(other));
         Ok(match (&pem.private, &pem.public) {
             (New(Half::Sound(private), _), New(Half::Sound(public), _)) => same(private, Some(public)),
-            (New(Half::Sound(private), _), Kept) => same(private, self.kept_public().as_ref()),
+            (New(Half::Sound(private), _), Kept) => same(private, self.kept_public()?.as_ref()),
             (Kept, New(Half::Sound(public), _)) => same(public, self.kept_private()?.as_ref()),
             _ => true,
         })
     }
 
-    fn kept_public(&self) -> Option<Key> {
-        let text = self.stored?.material.pem_public.as_deref()?;
-        pem::read_public(text, Rules::STORED).ok()
+    /// The public half that is stored, unless that is a reference.
+    fn kept_public(&self) -> Result<Option<Key>> {
+        let text = self.stored.and_then(|stored| stored.material.pem_public.as_deref());
+        let Some(text) = text.filter(|text| !is_reference(text)) else { return Ok(None) };
+        pem::read_public(text, Rules::STORED).map(Some).map_err(unsound)
     }
 
     fn kept_private(&self) -> Result<Option<Key>> {
@@ -230,7 +252,7 @@ impl<'a> Fit<'a> {
             return Ok(None);
         };
         let text = (self.open)(stored)?;
-        Ok(pem::read_private(text.reveal(), Rules::STORED).ok().map(Key::into_public))
+        pem::read_private(text.reveal(), Rules::STORED).map(|key| Some(key.into_public())).map_err(unsound)
     }
 
     /// Puts together what was found to be right.
@@ -293,6 +315,11 @@ fn check_jwk(jwk: &MergedJwk<'_>, kid: Option<&str>, violations: &mut Violations
     } else if let Some(flaw) = flaw {
         violations.entity(flaw);
     }
+}
+
+/// A stored half was judged when it came.
+fn unsound(flaw: Flaw) -> Error {
+    Error::internal("comparing the halves of a key", flaw)
 }
 
 /// A PEM of which the request says nothing.

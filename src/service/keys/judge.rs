@@ -45,6 +45,14 @@ pub(super) enum Half {
     Sound(Box<Key>),
 }
 
+/// How many bytes of key material the draft brings.
+pub(super) fn length(draft: &KeyDraft) -> usize {
+    let pem = draft.pem.value();
+    let halves = pem.map(|pem| [pem.private.value(), pem.public.value()]).into_iter().flatten();
+    let texts = halves.chain([draft.jwk.value()]).flatten();
+    texts.map(|text| text.reveal().len()).sum()
+}
+
 /// Judges all that the draft brings. Takes milliseconds for an RSA key, and more for large ones.
 pub(super) fn judge(draft: &KeyDraft, rules: Rules) -> Judged {
     let (private, public) = match &draft.pem {

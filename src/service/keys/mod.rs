@@ -5,12 +5,11 @@ mod judge;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use self::fit::{Fit, Private, Way};
-use self::judge::{Judged, judge};
+use self::judge::{Judged, judge, length};
 use super::key_sets::{find_set, nothing};
 use super::orgs::require;
+use super::places::Places;
 use super::sealing::place;
 use super::tasks::Tasks;
 use crate::crypto::key::Rules;
@@ -28,6 +27,12 @@ use crate::store::keys::{Material, Stored};
 use crate::store::sealed::Column;
 use crate::store::{self, Conn, Db};
 
+/// About how many bytes of key material a page of a list may have. A thousand RSA keys have half as many.
+const LONGEST_PAGE: usize = 4 * 1024 * 1024;
+
+/// How many keys are read at once.
+const STEP: u32 = 100;
+
 /// The use cases of keys. Cheap to clone.
 #[derive(Clone)]
 pub struct Keys {
@@ -41,8 +46,8 @@ pub struct Keys {
     pub entropy: Arc<dyn Entropy>,
     /// Where writes run.
     pub tasks: Tasks,
-    /// Places for judging key material, which computes: one a core.
-    pub places: Arc<Semaphore>,
+    /// Places for judging key material, which computes.
+    pub places: Places,
     /// What keys must be like.
     pub rules: Rules,
 }
@@ -142,14 +147,16 @@ impl Keys {
         let (shown, whole) = self.db.read(find).await?;
         match format {
             Format::Jwk if shown.jwk.is_some() => return Ok(Key { pem: None, ..shown }),
-            Format::Pem if shown.pem.is_some() => return Ok(Key { jwk: None, ..shown }),
+            Format::Pem if shown.pem.as_ref().is_some_and(|pem| pem.public.is_some()) => {
+                return Ok(Key { jwk: None, ..shown });
+            }
             Format::Jwk | Format::Pem => {}
         }
-        let _place = self.place().await?;
         self.tasks.blocking(move || converted(whole, sight, format)).await
     }
 
-    /// A part of the org's keys by rising id, or of the keys in the key set `within`.
+    /// A part of the org's keys by rising id, or of the keys in the key set `within`. A page of long keys ends before
+    /// it has as many as were asked for.
     pub async fn list(
         &self,
         org: &OrgId,
@@ -161,8 +168,8 @@ impl Keys {
         let (this, org) = (self.clone(), org.clone());
         let list = move |conn: &mut Conn| {
             let set = parent(conn, &org, within.as_ref())?;
-            let page = store::keys::page(conn, &org, set, filter.as_ref(), &page)?;
-            page.map(|key| this.shown(&org, key, sight))
+            let step = |request: &_| store::keys::page(conn, &org, set, filter.as_ref(), request);
+            bounded(page, step)?.map(|key| this.shown(&org, key, sight))
         };
         self.db.read(list).await
     }
@@ -177,13 +184,8 @@ impl Keys {
         outcome.map(drop).map_err(|violations| Error::refused(Refusal::Schema(violations)))
     }
 
-    async fn place(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        place.map_err(|error| Error::internal("waiting to judge a key", error))
-    }
-
     async fn judged(&self, draft: KeyDraft) -> Result<(KeyDraft, Judged)> {
-        let _place = self.place().await?;
+        let _place = self.places.take(length(&draft)).await?;
         let rules = self.rules;
         self.tasks
             .blocking(move || {
@@ -261,7 +263,7 @@ impl Keys {
         refuse_unknown_set(conn, org, &key)?;
         refuse_taken(conn, org, &key, old.is_none())?;
         match old {
-            Some(_) => store::keys::replace(conn, org, &key)?,
+            Some(old) => store::keys::replace(conn, org, old, &key)?,
             None => store::keys::insert(conn, org, &key)?,
         }
         Ok(key)
@@ -300,6 +302,25 @@ impl Keys {
             created: key.created,
             updated: key.updated,
         })
+    }
+}
+
+/// Reads a page in steps, until it is full or as long as a page may be.
+fn bounded(
+    mut request: PageRequest<EntityId>,
+    mut step: impl FnMut(&PageRequest<EntityId>) -> Result<Page<Stored, EntityId>>,
+) -> Result<Page<Stored, EntityId>> {
+    let (mut rows, mut bytes, mut left) = (Vec::new(), 0, request.size);
+    loop {
+        request.size = left.min(STEP);
+        let page = step(&request)?;
+        left = left.saturating_sub(request.size);
+        bytes += page.rows.iter().map(|key| key.material.bytes()).sum::<usize>();
+        rows.extend(page.rows);
+        if page.next.is_none() || left == 0 || bytes > LONGEST_PAGE {
+            return Ok(Page { rows, next: page.next });
+        }
+        request.after = page.next;
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn fields(body: Body) -> Result<Fields, Failure> {
         return Err(Failure::WrongContentType);
     };
     if form.len() > form::MOST_PAIRS {
-        return Err(Failure::Unreadable("Too many arguments".to_owned()));
+        return Err(too_many());
     }
     let members = form::tree(form).map_err(|problem| unreadable("form", &problem))?;
     Ok(Fields::new(members, true))
@@ -35,10 +35,15 @@ pub async fn fields(body: Body) -> Result<Fields, Failure> {
 /// Of members with the same name, the last one counts.
 fn json(bytes: &Bytes) -> Result<Fields, Failure> {
     match serde_json::from_slice::<Map<String, Value>>(bytes) {
+        Ok(members) if members.len() > form::MOST_PAIRS => Err(too_many()),
         Ok(members) => Ok(Fields::new(members, false)),
         // The parser's own words could hold parts of the body.
         Err(_) => Err(Failure::Unreadable("Cannot parse JSON body".to_owned())),
     }
+}
+
+fn too_many() -> Failure {
+    Failure::Unreadable("Too many arguments".to_owned())
 }
 
 fn unreadable(form: &str, problem: &str) -> Failure {

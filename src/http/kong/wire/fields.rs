@@ -7,7 +7,7 @@ use crate::domain::change::Change;
 use crate::domain::ids::EntityId;
 use crate::domain::key::LONGEST_NAME;
 use crate::domain::secret::Secret;
-use crate::domain::tags::Tags;
+use crate::domain::tags::{MOST_TAGS, Tags};
 use crate::domain::text::{LOOKS_LIKE_KEY, looks_like_key, told};
 use crate::error::{Part, Violations};
 
@@ -75,6 +75,10 @@ impl Fields {
                 return Change::Keep;
             }
         };
+        if items.len() > MOST_TAGS {
+            self.violations.field("tags", format!("length must be at most {MOST_TAGS}"));
+            return Change::Keep;
+        }
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             match item {

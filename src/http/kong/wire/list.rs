@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::EntityId;
 use crate::domain::page::{LARGEST, Page, PageRequest, USUAL};
-use crate::domain::tags::TagFilter;
+use crate::domain::tags::{Owner, TagFilter, Tagged};
 use crate::error::{Error, Refusal};
 use crate::http::error::Failure;
 use crate::http::extract::query;
@@ -50,13 +50,18 @@ impl Position for EntityId {
     }
 }
 
-impl Position for i64 {
+impl Position for Tagged {
     fn to_json(&self) -> Value {
-        json!(self)
+        match self.owner {
+            Owner::Key(id) => json!({ "tag": self.tag, "key": id.to_string() }),
+            Owner::KeySet(id) => json!({ "tag": self.tag, "set": id.to_string() }),
+        }
     }
 
     fn from_json(value: &Value) -> Option<Self> {
-        value.as_i64()
+        let id = |member: &str| EntityId::parse(value.get(member)?.as_str()?);
+        let owner = id("key").map(Owner::Key).or_else(|| id("set").map(Owner::KeySet))?;
+        Some(Self { owner, tag: value.get("tag")?.as_str()?.to_owned() })
     }
 }
 
