@@ -16,9 +16,12 @@ use super::number;
 use crate::crypto::key::{Crt, Curve, EcKey, Flaw, Key, OkpCurve, OkpKey, RsaKey, Rules};
 use crate::domain::secret::Secret;
 
-/// The members that stay when a JWK is made public: those of RFC 7517 §4 and the public ones of RFC 7518 §6.
-const PUBLIC: [&str; 14] =
-    ["kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n", "e"];
+/// The members that stay when a JWK is made public: those of RFC 7517 §4, the public ones of RFC 7518 §6, and
+/// `issuer`, which Kong knows too.
+const PUBLIC: [&str; 15] = [
+    "kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n", "e",
+    "issuer",
+];
 
 /// The members that hold something private, whatever the type of the key (RFC 7518 §6).
 const PRIVATE: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "r", "t", "k"];
@@ -42,6 +45,8 @@ pub enum Unreadable {
     NotAnObject,
     /// A member is there twice, which RFC 7517 §4 lets us refuse. Its name, if it is one that JWKs have.
     Duplicate(Option<&'static str>),
+    /// A set of JWKs (RFC 7517 §5) instead of one.
+    Set,
 }
 
 /// The modulus of an RSA key as the JWK member `n`: base64url of the big-endian number without leading
@@ -86,6 +91,10 @@ impl<'a> Jwk<'a> {
         let mut seen = HashSet::new();
         if let Some((again, _)) = members.iter().find(|(name, _)| !seen.insert(name.as_str())) {
             return Err(Unreadable::Duplicate(known(again)));
+        }
+        let has = |member: &str| members.iter().any(|(name, _)| name == member);
+        if has("keys") && !has("kty") {
+            return Err(Unreadable::Set);
         }
         let kid = members.iter().find(|(name, _)| name == "kid");
         let kid = kid.and_then(|(_, value)| serde_json::from_str(value.get()).ok());
@@ -246,6 +255,7 @@ impl fmt::Display for Unreadable {
             Self::NotAnObject => f.write_str("the text is JSON, but not an object"),
             Self::Duplicate(Some(member)) => write!(f, "the member {member} is there twice"),
             Self::Duplicate(None) => f.write_str("a member is there twice"),
+            Self::Set => f.write_str("the text is a JWK set: send each of its keys by itself"),
         }
     }
 }
@@ -379,6 +389,8 @@ mod tests {
         for text in ["7", "null", "[]", "\"{}\""] {
             assert_eq!(read(text), Unreadable::NotAnObject, "{text:?}");
         }
+        assert_eq!(read(r#"{"keys":[{"kty":"EC"}]}"#), Unreadable::Set);
+        assert!(Jwk::read(r#"{"kty":"EC","keys":[]}"#).is_ok());
         assert_eq!(read(r#"{"d":1,"\u0064":2}"#).to_string(), "the member d is there twice");
         assert_eq!(read(r#"{"secret":1,"secret":2}"#).to_string(), "a member is there twice");
     }

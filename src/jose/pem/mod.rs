@@ -37,7 +37,7 @@ pub fn read_private(text: &str, rules: Rules) -> Result<Key, Flaw> {
 /// would store that key for everyone to see.
 pub fn read_public(text: &str, rules: Rules) -> Result<Key, Flaw> {
     let mut blocks = Blocks::of("pem.public_key", text)?;
-    if text.contains("PRIVATE KEY-----") {
+    if text.contains("PRIVATE KEY-----") || text.lines().any(announces_private) {
         return Err(Flaw::whole(
             "there is a private key in the text, and a public one is wanted: openssl pkey -in FILE -pubout makes it",
         ));
@@ -71,6 +71,7 @@ fn not_private(block: &Block<'_>) -> Flaw {
         "OPENSSH PRIVATE KEY" => {
             "this is OpenSSH's own form, and PKCS#8 is wanted (for RSA and EC: ssh-keygen -p -m PKCS8 -f COPY)"
         }
+        label if is_request(label) => "this is a request for a certificate, and a private key is wanted",
         label if is_certificate(label) => "this is a certificate, and a private key is wanted",
         _ => "there is no private key in the text, only something else",
     })
@@ -79,6 +80,10 @@ fn not_private(block: &Block<'_>) -> Flaw {
 fn not_public(block: &Block<'_>) -> Flaw {
     Flaw::whole(match block.label {
         "DSA PUBLIC KEY" => "DSA is not supported; use RSA, EC or Ed25519",
+        label if is_request(label) => {
+            "this is a request for a certificate, and a public key is wanted: openssl req -in FILE -pubkey -noout \
+             makes it"
+        }
         label if is_certificate(label) => {
             "this is a certificate, and a public key is wanted: openssl x509 -in FILE -pubkey -noout makes it"
         }
@@ -86,8 +91,18 @@ fn not_public(block: &Block<'_>) -> Flaw {
     })
 }
 
+/// Whether a line begins a private key: in whatever armor, even one that is spoilt, or spelled out, as `openssl rsa
+/// -text -pubout` does it before the public key.
+fn announces_private(line: &str) -> bool {
+    line.contains("Private-Key:") || (line.contains("BEGIN ") && line.contains("PRIVATE KEY"))
+}
+
 fn is_certificate(label: &str) -> bool {
-    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "CERTIFICATE REQUEST")
+    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE")
+}
+
+fn is_request(label: &str) -> bool {
+    matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST")
 }
 
 #[cfg(test)]
@@ -234,6 +249,9 @@ mod tests {
             format!("{}{public_half}", private.reveal()),
             format!("{public_half}{old}"),
             format!("{public_half}  {}", private.reveal().replace("END", "FIN")),
+            format!("{public_half}{}", private.reveal().replace("KEY-----", "KEY ----")),
+            format!("Private-Key: (256 bit)\npriv:\n    1e:0f\n{public_half}"),
+            format!("{public_half}-----BEGIN PGP PRIVATE KEY BLOCK-----"),
         ] {
             assert!(public(&text).starts_with("there is a private key in the text, and a public one"));
         }
