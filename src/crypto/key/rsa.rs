@@ -216,7 +216,7 @@ impl Public {
 
     /// Checks that all five belong to n, e and d.
     fn check_all(&self, d: &BoxedUint, given: &Crt<'_>) -> Result<RsaPrivate, Flaw> {
-        let product = || Flaw::of("p", "p times q is not n");
+        let product = || Flaw::of("p, q", "their product is not n");
         let p = self.hidden(given.p).ok_or_else(product)?;
         let q = self.hidden(given.q).ok_or_else(product)?;
         if *Zeroizing::new(p.concatenating_mul(&*q)) != *self.n {
@@ -515,8 +515,8 @@ mod tests {
     fn each_private_number_is_checked() {
         let (given, other) = (&KEYS[0], &KEYS[1]);
         let flaws = [
-            "p: p times q is not n",
-            "p: p times q is not n",
+            "p, q: their product is not n",
+            "p, q: their product is not n",
             "dp: is not d mod (p-1)",
             "dq: is not d mod (q-1)",
             "qi: is not the inverse of q mod p",

@@ -34,7 +34,7 @@ impl<'a> Blocks<'a> {
         if text.trim().is_empty() {
             return Err(Flaw::whole("the text is empty"));
         }
-        hint::refuse_file_name(field, text)?;
+        hint::refuse_start(field, text)?;
         if !text.contains(BEGIN) {
             return Err(without_begin(text));
         }
@@ -86,6 +86,20 @@ impl Block<'_> {
     }
 }
 
+/// How many characters of a text are neither the key of a block nor its BEGIN and END lines.
+pub(super) fn around(text: &str) -> usize {
+    let (mut inside, mut around) = (false, 0);
+    for line in text.lines() {
+        match line {
+            _ if line.starts_with(BEGIN) => inside = true,
+            _ if line.starts_with(END) => inside = false,
+            _ if !inside || line.contains(':') => around += line.chars().count(),
+            _ => {}
+        }
+    }
+    around
+}
+
 /// Writes one block, with lines of 64 columns and a newline at the end (RFC 7468 §2).
 pub(super) fn write(label: &str, der: &[u8]) -> String {
     let base64 = Zeroizing::new(STANDARD.encode(der));
@@ -115,6 +129,13 @@ fn label<'a>(line: &'a str, start: &str) -> Option<&'a str> {
 }
 
 fn push(base64: &mut String, line: &str) -> Result<(), Flaw> {
+    // A key in DER begins with a letter in base64, so a blank before it was no +.
+    if (base64.is_empty() && line.starts_with([' ', '\t'])) || line.trim_start().starts_with(DASHES) {
+        return Err(Flaw::whole("the lines behind the BEGIN line are indented; start them at column 1"));
+    }
+    if line.contains(DASHES) {
+        return Err(lost_newlines(line));
+    }
     if line.contains([' ', '\t']) {
         return Err(Flaw::whole(
             "there are blanks inside the base64; a form turns each + into a blank: send the text with \
@@ -124,7 +145,7 @@ fn push(base64: &mut String, line: &str) -> Result<(), Flaw> {
     if line.contains('\\') {
         return Err(lost_newlines(line));
     }
-    if !line.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')) {
+    if !is_base64(line) {
         base64.zeroize();
         return Err(Flaw::whole("there is a character between BEGIN and END that base64 does not have"));
     }
@@ -132,15 +153,32 @@ fn push(base64: &mut String, line: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
+fn is_base64(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+}
+
 fn without_begin(text: &str) -> Flaw {
     if text.starts_with('0') && text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace()) {
         return Flaw::whole("this is DER, which is binary; PEM is wanted: openssl pkey -inform DER makes it");
     }
-    if text.trim_start().starts_with("MI") {
-        return Flaw::whole("the lines -----BEGIN ...----- and -----END ...----- are missing");
-    }
     if text.contains("-----BEGIN") {
         return Flaw::whole("the BEGIN line is spoilt; send the text with --data-urlencode, or as JSON");
+    }
+    if text.contains("-----END") {
+        return Flaw::whole("the text was cut: a BEGIN line is missing");
+    }
+    let start = text.trim_start();
+    // What base64 makes of the first octet of every key in DER.
+    if start.starts_with('M') && start.split_ascii_whitespace().all(is_base64) {
+        return Flaw::whole("the lines -----BEGIN ...----- and -----END ...----- are missing");
+    }
+    if start.starts_with('{') && start.contains("\"kty\"") {
+        return Flaw::whole("the text is a JWK, and PEM is wanted: send it as jwk");
+    }
+    if start.starts_with("ssh-") || start.starts_with("ecdsa-sha2-") {
+        return Flaw::whole(
+            "this is OpenSSH's own form, and PEM is wanted (for RSA and EC: ssh-keygen -e -m PKCS8 -f FILE)",
+        );
     }
     Flaw::whole("there is no PEM in the text: a line -----BEGIN ...----- is missing")
 }
@@ -208,6 +246,12 @@ mod tests {
             ("@key.pem".to_owned(), "the text begins with @"),
             ("hello".to_owned(), "there is no PEM in the text"),
             ("MIIEvQ".to_owned(), "the lines -----BEGIN ...----- and"),
+            ("MC4C\nAQAw".to_owned(), "the lines -----BEGIN ...----- and"),
+            ("My key is lost.".to_owned(), "there is no PEM in the text"),
+            ("AAEC\n-----END X-----".to_owned(), "the text was cut: a BEGIN line is missing"),
+            ("{\"kty\":\"EC\"}".to_owned(), "the text is a JWK, and PEM is wanted"),
+            ("ssh-rsa AAAA me".to_owned(), "this is OpenSSH's own form, and PEM"),
+            ("ecdsa-sha2-nistp256 AAAA".to_owned(), "this is OpenSSH's own form, and PEM"),
             ("0\u{2}\u{1}".to_owned(), "this is DER"),
             ("-----BEGIN+X-----".to_owned(), "the BEGIN line is spoilt"),
             (TEXT.replace("AA", "A\0A"), "the text has a NUL"),
@@ -218,7 +262,11 @@ mod tests {
             (TEXT.replace('\n', "\\n"), "the newlines are written as \\n"),
             (TEXT.replace("C\nA", "C\\nA"), "the newlines are written as \\n"),
             (TEXT.replace("AEC", "A C"), "there are blanks inside the base64"),
-            (TEXT.replace("AEC", " AEC"), "there are blanks inside the base64"),
+            (TEXT.replace("AwQ", " AwQ"), "there are blanks inside the base64"),
+            (TEXT.replace("AAEC", "  AAEC"), "the lines behind the BEGIN line are"),
+            (TEXT.replace("AAEC", "\tAAEC"), "the lines behind the BEGIN line are"),
+            (TEXT.replace("-----END", " -----END"), "the lines behind the BEGIN line are"),
+            (TEXT.replace("=\n", "="), "the newlines are lost"),
             (TEXT.replace("AEC", "A*C"), "there is a character between BEGIN and END"),
             (TEXT.replace("AAEC\n", "AAE\n"), "the base64 between BEGIN and END was cut"),
             (TEXT.replace("END X", "END Y"), "the labels of the BEGIN and the END line differ"),

@@ -13,6 +13,9 @@ use crate::error::Result;
 
 use armor::{Block, Blocks};
 
+/// How much text there may be around a public key, in characters: a comment, but not the numbers of a private key.
+const LONGEST_AROUND: usize = 200;
+
 /// Reads the first private key of a text. A certificate before it does no harm.
 pub fn read_private(text: &str, rules: Rules) -> Result<Key, Flaw> {
     let mut blocks = Blocks::of("pem.private_key", text)?;
@@ -38,9 +41,14 @@ pub fn read_private(text: &str, rules: Rules) -> Result<Key, Flaw> {
 /// would store that key for everyone to see.
 pub fn read_public(text: &str, rules: Rules) -> Result<Key, Flaw> {
     let mut blocks = Blocks::of("pem.public_key", text)?;
-    if looks_like_key(text) {
+    if looks_like_key(text) || text.lines().any(announces_private) {
         return Err(Flaw::whole(
             "there is a private key in the text, and a public one is wanted: openssl pkey -in FILE -pubout makes it",
+        ));
+    }
+    if armor::around(text) > LONGEST_AROUND {
+        return Err(Flaw::whole(
+            "there is too much text around the public key: send the lines from BEGIN to END alone",
         ));
     }
     let mut other = None;
@@ -72,6 +80,7 @@ fn not_private(block: &Block<'_>) -> Flaw {
         "OPENSSH PRIVATE KEY" => {
             "this is OpenSSH's own form, and PKCS#8 is wanted (for RSA and EC: ssh-keygen -p -m PKCS8 -f COPY)"
         }
+        label if is_request(label) => "this is a request for a certificate, and a private key is wanted",
         label if is_certificate(label) => "this is a certificate, and a private key is wanted",
         _ => "there is no private key in the text, only something else",
     })
@@ -80,6 +89,10 @@ fn not_private(block: &Block<'_>) -> Flaw {
 fn not_public(block: &Block<'_>) -> Flaw {
     Flaw::whole(match block.label {
         "DSA PUBLIC KEY" => "DSA is not supported; use RSA, EC or Ed25519",
+        label if is_request(label) => {
+            "this is a request for a certificate, and a public key is wanted: openssl req -in FILE -pubkey -noout \
+             makes it"
+        }
         label if is_certificate(label) => {
             "this is a certificate, and a public key is wanted: openssl x509 -in FILE -pubkey -noout makes it"
         }
@@ -87,8 +100,18 @@ fn not_public(block: &Block<'_>) -> Flaw {
     })
 }
 
+/// Whether a line begins a private key: in whatever armor, even one that is spoilt, or spelled out, as `openssl rsa
+/// -text -pubout` does it before the public key.
+fn announces_private(line: &str) -> bool {
+    line.contains("Private-Key:") || (line.contains("BEGIN ") && line.contains("PRIVATE KEY"))
+}
+
 fn is_certificate(label: &str) -> bool {
-    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "CERTIFICATE REQUEST")
+    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE")
+}
+
+fn is_request(label: &str) -> bool {
+    matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST")
 }
 
 #[cfg(test)]
@@ -226,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn a_public_key_may_have_a_comment_around_it_but_no_more() {
+        let public_half = write_public(&Key::Ec(ec(Curve::P256))).unwrap();
+        let with = |before: usize, after: usize| {
+            format!("{}\n{public_half}{}\n", "b".repeat(before), "a".repeat(after))
+        };
+        assert!(read_public(&with(100, 100), RULES).is_ok());
+        assert!(public(&with(100, 101)).starts_with("there is too much text around the public key"));
+        let header = public_half.replacen("-----\n", &format!("-----\nComment: {}\n\n", "c".repeat(192)), 1);
+        assert!(public(&header).starts_with("there is too much text around the public key"));
+    }
+
+    #[test]
     fn a_private_key_beside_the_public_one_is_refused_where_everyone_will_see_it() {
         let key = Key::Ec(ec(Curve::P256));
         let (private, public_half) = (write_private(&key).unwrap(), write_public(&key).unwrap());
@@ -236,6 +271,9 @@ mod tests {
             format!("{public_half}{old}"),
             format!("{}\n{public_half}", as_jwk(&key)),
             format!("{public_half}  {}", private.reveal().replace("END", "FIN")),
+            format!("{public_half}{}", private.reveal().replace("KEY-----", "KEY ----")),
+            format!("Private-Key: (256 bit)\npriv:\n    1e:0f\n{public_half}"),
+            format!("{public_half}-----BEGIN PGP PRIVATE KEY BLOCK-----"),
         ] {
             assert!(public(&text).starts_with("there is a private key in the text, and a public one"));
         }

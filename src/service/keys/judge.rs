@@ -71,7 +71,7 @@ fn judge_jwk(text: &str, rules: Rules) -> JudgedJwk {
     if is_reference(text) {
         return JudgedJwk::Reference;
     }
-    if let Err(flaw) = hint::refuse_file_name("jwk", text) {
+    if let Err(flaw) = hint::refuse_start("jwk", text).and_then(|()| hint::refuse_pem(text)) {
         return JudgedJwk::Unreadable(flaw.to_string());
     }
     let jwk = match Jwk::read(text) {

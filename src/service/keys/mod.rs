@@ -1,10 +1,12 @@
 //! Keys that were brought from elsewhere: create, replace, change, find, convert, list, delete.
 
+mod convert;
 mod fit;
 mod judge;
 
 use std::sync::Arc;
 
+use self::convert::convert;
 use self::fit::{Fit, Private, Way};
 use self::judge::{Judged, judge, length};
 use super::key_sets::{find_set, nothing};
@@ -15,13 +17,12 @@ use super::tasks::Tasks;
 use crate::crypto::key::Rules;
 use crate::domain::change::Change;
 use crate::domain::ids::{EntityId, OrgId};
-use crate::domain::key::{Format, Key, KeyDraft, Pem, RESOURCE, Selector, Sight, Target, is_reference};
+use crate::domain::key::{Format, Key, KeyDraft, Pem, RESOURCE, Selector, Sight, Target};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::secret::Secret;
 use crate::domain::tags::TagFilter;
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Refusal, Result};
-use crate::jose::{jwk, pem};
 use crate::seal::Keyring;
 use crate::store::keys::{Material, Stored};
 use crate::store::sealed::Column;
@@ -145,14 +146,7 @@ impl Keys {
             Ok((this.shown(&org, key.clone(), sight)?, this.shown(&org, key, Sight::Private)?))
         };
         let (shown, whole) = self.db.read(find).await?;
-        match format {
-            Format::Jwk if shown.jwk.is_some() => return Ok(Key { pem: None, ..shown }),
-            Format::Pem if shown.pem.as_ref().is_some_and(|pem| pem.public.is_some()) => {
-                return Ok(Key { jwk: None, ..shown });
-            }
-            Format::Jwk | Format::Pem => {}
-        }
-        self.tasks.blocking(move || converted(whole, sight, format)).await
+        self.tasks.blocking(move || convert(shown, &whole, sight, format)).await
     }
 
     /// A part of the org's keys by rising id, or of the keys in the key set `within`. A page of long keys ends before
@@ -383,49 +377,4 @@ fn refuse_taken(conn: &mut Conn, org: &OrgId, key: &Stored, is_new: bool) -> Res
         return Err(Error::refused(Refusal::KidTaken { kid: key.kid.clone(), set }));
     }
     Ok(())
-}
-
-/// `key`, of which all is known, in `format` as far as `sight` reaches.
-fn converted(key: Key, sight: Sight, format: Format) -> Result<Key> {
-    let material = match (&key.jwk, &key.pem) {
-        (Some(jwk), _) if is_reference(jwk.reveal()) => return Err(unseen()),
-        (Some(jwk), _) => {
-            jwk::Jwk::read(jwk.reveal()).map_err(unsound)?.load(Rules::STORED).map_err(unsound)?
-        }
-        (None, Some(pem)) => from_pem(pem)?,
-        (None, None) => return Err(unsound("it has neither format")),
-    };
-    let material = if sight == Sight::Private { material } else { material.into_public() };
-    let (jwk, pem) = match format {
-        Format::Jwk => (Some(jwk::write(&material, &key.kid)), None),
-        Format::Pem => {
-            let private = material.is_private().then(|| pem::write_private(&material)).transpose()?;
-            (None, Some(Pem { private, public: Some(pem::write_public(&material)?) }))
-        }
-    };
-    Ok(Key { jwk, pem, ..key })
-}
-
-fn from_pem(pem: &Pem) -> Result<crate::crypto::key::Key> {
-    match (&pem.private, &pem.public) {
-        (Some(private), _) if !is_reference(private.reveal()) => {
-            pem::read_private(private.reveal(), Rules::STORED).map_err(unsound)
-        }
-        (_, Some(public)) if !is_reference(public) => {
-            pem::read_public(public, Rules::STORED).map_err(unsound)
-        }
-        _ => Err(unseen()),
-    }
-}
-
-fn unseen() -> Error {
-    Error::refused(Refusal::Parameter {
-        name: "format",
-        problem: "a vault reference cannot be converted".to_owned(),
-    })
-}
-
-/// A stored key was judged when it came.
-fn unsound(problem: impl std::fmt::Display) -> Error {
-    Error::internal("converting a key", problem)
 }
