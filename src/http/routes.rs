@@ -138,9 +138,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         by_path.entry(endpoint.path).or_default().push(endpoint);
     }
     for (path, endpoints) in by_path {
-        let allow = allowed(&endpoints);
-        let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
         let (okta, kong) = (path.starts_with(okta::PREFIX), Api::of(path) == Api::Kong);
+        let methods = if okta { allowed(&endpoints) } else { allowed_with_options(&endpoints) };
+        let allow = methods.clone();
+        let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
         // Kong takes a slash at the end for none (contract §1).
         let paths = if kong && path != "/" {
             vec![path.to_owned(), format!("{path}/")]
@@ -153,18 +154,30 @@ pub fn configure(config: &mut web::ServiceConfig) {
         if okta {
             config.service(resource.wrap(from_fn(okta::negotiate)));
         } else {
-            let allow = kong::options(&allowed(&endpoints));
-            config.service(resource.route(Route::new().method(Method::OPTIONS).to(allow)));
+            let options = Route::new().method(Method::OPTIONS).to(kong::options(methods));
+            config.service(resource.route(options));
         }
     }
 }
 
 fn allowed(endpoints: &[Endpoint]) -> String {
+    methods(endpoints).join(", ")
+}
+
+/// The Kong side serves OPTIONS too, and has the methods in alphabetical order.
+fn allowed_with_options(endpoints: &[Endpoint]) -> String {
+    let mut methods = methods(endpoints);
+    methods.push("OPTIONS");
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+fn methods(endpoints: &[Endpoint]) -> Vec<&str> {
     let methods = endpoints.iter().flat_map(|endpoint| match endpoint.method {
         Method::GET => vec!["GET", "HEAD"],
         ref other => vec![other.as_str()],
     });
-    methods.collect::<Vec<_>>().join(", ")
+    methods.collect()
 }
 
 async fn openapi() -> HttpResponse {

@@ -45,8 +45,9 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let draft = KeySetDraft { id: None, ..read(body).await? };
-    let set = app.key_sets.put(&authed.caller.org, selector(&request, "set")?, draft).await?;
+    let selector = selector(&request, "set")?;
+    let draft = KeySetDraft { id: None, ..draft(fields(body).await?.named_by(&selector)) };
+    let set = app.key_sets.put(&authed.caller.org, selector, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 

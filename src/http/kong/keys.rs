@@ -59,8 +59,9 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let draft = KeyDraft { id: None, ..read(body).await? };
-    let key = app.keys.put(&authed.caller.org, target(&request)?, draft, authed.caller.sight()).await?;
+    let target = target(&request)?;
+    let draft = KeyDraft { id: None, ..draft(fields(body).await?.named_by(&target.key)) };
+    let key = app.keys.put(&authed.caller.org, target, draft, authed.caller.sight()).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 

@@ -42,10 +42,7 @@ fn segment(request: &HttpRequest, name: &str) -> Result<Option<String>, Failure>
 }
 
 /// The handler of OPTIONS: tells the methods of a path (contract §1).
-pub fn options(allowed: &str) -> impl Fn() -> Ready<HttpResponse> + Clone + use<> {
-    let mut methods: Vec<_> = allowed.split(", ").chain(["OPTIONS"]).collect();
-    methods.sort_unstable();
-    let methods = methods.join(", ");
+pub fn options(methods: String) -> impl Fn() -> Ready<HttpResponse> + Clone + use<> {
     move || {
         let mut answer = HttpResponse::NoContent();
         answer.insert_header((ALLOW, methods.clone()));
