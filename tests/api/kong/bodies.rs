@@ -211,7 +211,7 @@ async fn a_form_holds_at_most_a_thousand_values() {
         let answer = send_text(&acme, method, path, FORM, pairs(1001)).await;
         answer.expect_message(400, "Too many arguments");
     }
-    let many = multipart(&[("name", "n"); 1001], false);
+    let many = multipart(&vec![("name", "n"); 1001], false);
     let answer = send_text(&acme, "POST", "/key-sets", MULTIPART, many).await;
     answer.expect_message(400, "Too many arguments");
     let tags: Vec<_> = (0..1000).map(|_| ("tags[]", "same")).collect();

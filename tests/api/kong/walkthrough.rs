@@ -1,4 +1,4 @@
-//! The walk-throughs of Kong's documentation, run by the real curl and the real HTTPie. The lines are as printed;
+//! The walk-throughs of Kong's documentation, run by the real curl and the real `HTTPie`. The lines are as printed;
 //! only the address differs, and a shell function adds the token.
 
 use std::path::Path;
@@ -58,7 +58,7 @@ const HTTPIE_PEM: &str = r"http -f PUT :8001/keys \
   -f
 ";
 
-/// Gives the commands the token; HTTPie finds it in a session, because a header could not stand behind its last `-f`.
+/// Gives the commands the token; `HTTPie` finds it in a session, because a header could not stand behind its last `-f`.
 /// Neither reads a configuration of whoever runs the tests.
 const FUNCTIONS: &str = r#"
 curl() { command curl -q -s -H "Kong-Admin-Token: $token" "$@"; }
@@ -111,7 +111,7 @@ impl Guide {
     }
 }
 
-/// The HTTPie that scripts/test installs, or one that is there.
+/// The `HTTPie` that scripts/test installs, or one that is there.
 fn httpie() -> String {
     std::env::var("HOOK_KEYS_HTTPIE").unwrap_or_else(|_| "http".to_owned())
 }
