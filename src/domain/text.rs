@@ -61,7 +61,8 @@ pub const LOOKS_LIKE_KEY: &str =
 /// that ended up in the wrong place.
 #[must_use]
 pub fn told(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.#@[]".contains(c);
+    // No `@`: a client's field must not pass for the `@entity` of refusals.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.#[]".contains(c);
     if (1..=40).contains(&name.len()) && name.chars().all(plain) {
         return name.to_owned();
     }
@@ -94,7 +95,7 @@ mod tests {
         for name in ["private_key", "x5t#S256", "tags[1]"] {
             assert_eq!(told(name), name);
         }
-        for name in ["", "-----BEGIN PRIVATE KEY-----", "{\"d\":1}", &"A".repeat(41), "é"] {
+        for name in ["", "-----BEGIN PRIVATE KEY-----", "{\"d\":1}", &"A".repeat(41), "é", "@entity"] {
             assert_eq!(told(name), format!("(a name of {} characters)", name.chars().count()));
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::keys::find_key;
 use super::orgs::require;
 use super::tasks::Tasks;
-use crate::domain::change::Change;
 use crate::domain::ids::{EntityId, OrgId};
 use crate::domain::key::Selector;
 use crate::domain::key_set::{KeySet, KeySetDraft, RESOURCE};
@@ -54,10 +53,9 @@ impl KeySets {
     }
 
     /// Makes the key set what the draft says, or makes a new one. The id stays, and so does the time of birth,
-    /// unless the draft names another.
+    /// unless the draft names another. Where the selector is a name, the draft has it too.
     pub async fn put(&self, org: &OrgId, selector: Selector, draft: KeySetDraft) -> Result<KeySet> {
         let fresh = self.fresh()?;
-        let draft = named(draft, &selector);
         let put = move |conn: &mut Conn, org: &OrgId| {
             if let Some(set) = store::key_sets::find(conn, org, &selector)? {
                 return overwrite(conn, org, &set, &draft, fresh.now);
@@ -169,14 +167,6 @@ pub fn check(draft: &KeySetDraft) -> Result<()> {
 /// The key set, which must be there.
 pub(super) fn find_set(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Result<KeySet> {
     store::key_sets::find(conn, org, selector)?.ok_or_else(|| missing(selector))
-}
-
-/// The draft with the name by which the path names the key set.
-fn named(mut draft: KeySetDraft, selector: &Selector) -> KeySetDraft {
-    if let Selector::Name(name) = selector {
-        draft.name = Change::Set(name.clone());
-    }
-    draft
 }
 
 fn insert(

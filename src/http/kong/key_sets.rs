@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::wire::body::fields;
-use super::wire::check_name;
 use super::wire::key_sets::{KeySetBody, draft};
 use super::wire::list::{ListBody, page, tag_filter};
 use super::{Answer, json, segment};
@@ -47,10 +46,7 @@ pub async fn put(
     body: Body,
 ) -> Answer {
     let selector = selector(&request, "set")?;
-    let mut draft = KeySetDraft { id: None, ..read(body).await? };
-    if let Selector::Name(name) = &selector {
-        check_name(name, &mut draft.violations);
-    }
+    let draft = KeySetDraft { id: None, ..draft(fields(body).await?.named_by(&selector)) };
     let set = app.key_sets.put(&authed.caller.org, selector, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }

@@ -5,7 +5,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::wire::body::fields;
-use super::wire::check_name;
 use super::wire::keys::{KeyBody, draft, format};
 use super::wire::list::{ListBody, page, tag_filter};
 use super::{Answer, json, segment};
@@ -60,12 +59,9 @@ pub async fn put(
     request: HttpRequest,
     body: Body,
 ) -> Answer {
-    let (target, sight) = (target(&request)?, authed.caller.sight());
-    let mut draft = KeyDraft { id: None, ..read(body).await? };
-    if let Selector::Name(name) = &target.key {
-        check_name(name, &mut draft.violations);
-    }
-    let key = app.keys.put(&authed.caller.org, target, draft, sight).await?;
+    let target = target(&request)?;
+    let draft = KeyDraft { id: None, ..draft(fields(body).await?.named_by(&target.key)) };
+    let key = app.keys.put(&authed.caller.org, target, draft, authed.caller.sight()).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 

@@ -85,17 +85,17 @@ impl Keys {
             if !draft.violations.touch("name") {
                 draft.violations.field("name", "required field missing");
             }
-            return Err(Error::refused(Refusal::Schema(draft.violations)));
+            // Refused for certain, and told everything else that is wrong.
+            self.check(draft).await?;
+            return Err(Error::internal("checking a key", "a rule was broken and forgotten"));
         };
         self.put(org, Target { within: None, key: Selector::Name(name) }, draft, sight).await
     }
 
     /// Makes the key what the draft says, or makes a new one; in either case it belongs to the key set of the
-    /// target then. The id stays, and so does the time of birth, unless the draft names another.
-    pub async fn put(&self, org: &OrgId, target: Target, mut draft: KeyDraft, sight: Sight) -> Result<Key> {
-        if let Selector::Name(name) = &target.key {
-            draft.name = Change::Set(name.clone());
-        }
+    /// target then. The id stays, and so does the time of birth, unless the draft names another. Where the target
+    /// is a name, the draft has it too.
+    pub async fn put(&self, org: &OrgId, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
         let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
             let set = parent(conn, org, target.within.as_ref())?;
             let old = store::keys::find(conn, org, &target.key)?;
@@ -254,8 +254,11 @@ impl Keys {
             created: created.or(old.map(|old| old.created)).unwrap_or(now),
             updated: now,
         };
+        if old.is_none() {
+            refuse_taken_id(conn, org, &key)?;
+        }
         refuse_unknown_set(conn, org, &key)?;
-        refuse_taken(conn, org, &key, old.is_none())?;
+        refuse_taken(conn, org, &key)?;
         match old {
             Some(old) => store::keys::replace(conn, org, old, &key)?,
             None => store::keys::insert(conn, org, &key)?,
@@ -351,6 +354,13 @@ fn set(conn: &mut Conn, org: &OrgId, draft: &KeyDraft, base: Option<&Stored>) ->
     }
 }
 
+fn refuse_taken_id(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
+    match store::keys::find(conn, org, &Selector::Id(key.id))? {
+        Some(_) => Err(Error::refused(Refusal::IdTaken(key.id.to_string()))),
+        None => Ok(()),
+    }
+}
+
 fn refuse_unknown_set(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
     match key.set {
         Some(id) if store::key_sets::find(conn, org, &Selector::Id(id))?.is_none() => {
@@ -360,11 +370,7 @@ fn refuse_unknown_set(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> 
     }
 }
 
-/// In the order in which a database would find out: id, name, kid.
-fn refuse_taken(conn: &mut Conn, org: &OrgId, key: &Stored, is_new: bool) -> Result<()> {
-    if is_new && store::keys::find(conn, org, &Selector::Id(key.id))?.is_some() {
-        return Err(Error::refused(Refusal::IdTaken(key.id.to_string())));
-    }
+fn refuse_taken(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
     if let Some(name) = &key.name
         && let Some(holder) = store::keys::find(conn, org, &Selector::Name(name.clone()))?
         && holder.id != key.id

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::domain::Timestamp;
 use crate::domain::change::Change;
 use crate::domain::ids::EntityId;
-use crate::domain::key::LONGEST_NAME;
+use crate::domain::key::{LONGEST_NAME, Selector};
 use crate::domain::secret::Secret;
 use crate::domain::tags::{MOST_TAGS, Tags};
 use crate::domain::text::{LOOKS_LIKE_KEY, looks_like_key, told};
@@ -27,6 +27,15 @@ impl Fields {
     #[must_use]
     pub fn new(members: Map<String, Value>, is_form: bool) -> Self {
         Self { members, is_form, violations: Violations::default() }
+    }
+
+    /// The same with the name that the path gives instead of one in the body (contract §1): it obeys the same rules.
+    #[must_use]
+    pub fn named_by(mut self, selector: &Selector) -> Self {
+        if let Selector::Name(name) = selector {
+            self.members.insert("name".to_owned(), Value::String(name.clone()));
+        }
+        self
     }
 
     /// An id that the client has chosen.
@@ -191,13 +200,6 @@ impl Record<'_> {
         for name in std::mem::take(&mut self.members).keys() {
             self.refuse(name, "unknown field");
         }
-    }
-}
-
-/// Notes what is wrong with a name that came with the path, where it names what is to be made.
-pub fn check_name(text: &str, violations: &mut Violations) {
-    if let Err(problem) = name(Some(Value::String(text.to_owned()))) {
-        violations.field("name", problem);
     }
 }
 

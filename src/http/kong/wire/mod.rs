@@ -8,4 +8,4 @@ pub mod keys;
 pub mod list;
 pub mod tags;
 
-pub use fields::{Fields, check_name};
+pub use fields::Fields;
