@@ -59,11 +59,15 @@ pub enum Part {
     Item(usize),
 }
 
+/// Most broken rules about fields that are told.
+const MOST_TOLD: usize = 100;
+
 /// Broken rules: those about the entity as a whole, and those about its fields by the name of the field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
     entity: Vec<String>,
     fields: BTreeMap<String, BTreeMap<Part, String>>,
+    told: usize,
 }
 
 impl Violations {
@@ -77,8 +81,13 @@ impl Violations {
         self.part(field, Part::Whole, problem);
     }
 
-    /// Adds a rule about a part of a field. A second one about the same part is appended to the first.
+    /// Adds a rule about a part of a field. A second one about the same part is appended to the first. After the
+    /// first hundred nothing is added: a large body must not make a much larger answer.
     pub fn part(&mut self, field: impl Into<String>, part: Part, problem: impl Into<String>) {
+        if self.told == MOST_TOLD {
+            return;
+        }
+        self.told += 1;
         let problem = problem.into();
         let known = self.fields.entry(field.into()).or_default().entry(part);
         known.and_modify(|text| *text = format!("{text}; {problem}")).or_insert(problem);
