@@ -393,6 +393,33 @@ async fn every_field_says_what_is_wrong_with_its_value() {
 }
 
 #[tokio::test]
+async fn of_many_broken_rules_a_hundred_are_told_so_that_no_answer_outgrows_its_request() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    let unknown = |prefix: &str| {
+        let members: Vec<_> = (0..60_000).map(|number| format!("\"{prefix}{number}\":1")).collect();
+        members.join(",")
+    };
+    for body in [
+        format!("{{\"tags\":[{}0]}}", "0,".repeat(400_000)),
+        format!("{{\"tags\":[{}\"\"]}}", "\"\",".repeat(300_000)),
+        format!("{{{}}}", unknown("x")),
+        // These share one name in the answer, because theirs are not repeated.
+        format!("{{{}}}", unknown("é")),
+        format!("{{\"set\":{{{}}}}}", unknown("x")),
+        format!("{{\"pem\":{{{}}},\"tags\":5}}", unknown("é")),
+    ] {
+        for path in ["/keys", "/schemas/keys/validate"] {
+            let answer = send_text(&acme, "POST", path, JSON, body.clone()).await.expect(400);
+            assert!(answer.text.len() < 10_000, "{path} {body:.40}: {} bytes", answer.text.len());
+        }
+    }
+    let answer = acme.post("/key-sets", json!({ "tags": vec![5; 101] })).await.expect(400).json();
+    assert_eq!(answer["fields"]["tags"].as_array().unwrap().len(), 100);
+    assert!(answer["message"].as_str().unwrap().starts_with("100 schema violations (tags.1: "), "{answer}");
+}
+
+#[tokio::test]
 async fn values_at_the_limits_are_taken() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
