@@ -36,9 +36,9 @@ fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 /// A segment of the path, decoded to the end: the router leaves `%2F`, `%2B` and `%25` as they are.
 fn segment(request: &HttpRequest, name: &str) -> Result<Option<String>, Failure> {
     let Some(raw) = request.match_info().get(name) else { return Ok(None) };
-    // The router has replaced what is no UTF-8, so the path as it came must be looked at.
+    // No name has bytes that are no UTF-8. The router has replaced them, so the path as it came must be looked at.
     if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
-        return Err(Failure::Unreadable("Cannot parse the path: it is not UTF-8".to_owned()));
+        return Err(Failure::UnknownPath);
     }
     Ok(Some(percent_decode_str(raw).decode_utf8_lossy().into_owned()))
 }

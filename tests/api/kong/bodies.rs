@@ -203,7 +203,7 @@ async fn a_body_that_cannot_be_read_is_refused_and_its_text_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_form_holds_at_most_a_thousand_values() {
+async fn a_body_holds_at_most_a_thousand_values() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
     let pairs = |count: usize| vec!["name=n"; count].join("&");
@@ -214,9 +214,11 @@ async fn a_form_holds_at_most_a_thousand_values() {
     let many = multipart(&vec![("name", "n"); 1001], false);
     let answer = send_text(&acme, "POST", "/key-sets", MULTIPART, many).await;
     answer.expect_message(400, "Too many arguments");
-    let tags: Vec<_> = (0..1000).map(|_| ("tags[]", "same")).collect();
-    let set = send_text(&acme, "POST", "/key-sets", FORM, form(&tags)).await.expect(201).json();
-    assert_eq!(set["tags"], json!(["same"]));
+    let answer = send_text(&acme, "POST", "/key-sets", FORM, pairs(1000)).await;
+    answer.expect_message(400, "schema violation (name: expected a string)");
+    let members: Vec<_> = (0..1001).map(|number| format!("\"x{number}\":1")).collect();
+    let body = format!("{{{}}}", members.join(","));
+    send_text(&acme, "POST", "/key-sets", JSON, body).await.expect_message(400, "Too many arguments");
 }
 
 #[tokio::test]
@@ -287,7 +289,7 @@ async fn every_field_says_what_is_wrong_with_its_value() {
             [
                 all(&no_text, string),
                 all(&[json!("")], short),
-                all(&[text(65_537)], "length must be at most 65536"),
+                all(&[text(32_769)], "length must be at most 32768"),
                 all(&[json!("{\0}")], nul),
             ]
             .concat(),
@@ -374,7 +376,7 @@ async fn every_field_says_what_is_wrong_with_its_value() {
             json!({ "private_key": "", "public_key": [] }),
             json!({ "private_key": short, "public_key": string }),
         ),
-        (json!({ "private_key": text(65_537) }), json!({ "private_key": "length must be at most 65536" })),
+        (json!({ "private_key": text(32_769) }), json!({ "private_key": "length must be at most 32768" })),
         (json!({ "x": 1 }), json!({ "x": "unknown field" })),
     ];
     for (pem, problem) in pems {
@@ -393,7 +395,7 @@ async fn every_field_says_what_is_wrong_with_its_value() {
 }
 
 #[tokio::test]
-async fn of_many_broken_rules_a_hundred_are_told_so_that_no_answer_outgrows_its_request() {
+async fn of_many_broken_rules_fifty_are_told_so_that_no_answer_outgrows_its_request() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
     let unknown = |prefix: &str| {
@@ -414,9 +416,12 @@ async fn of_many_broken_rules_a_hundred_are_told_so_that_no_answer_outgrows_its_
             assert!(answer.text.len() < 10_000, "{path} {body:.40}: {} bytes", answer.text.len());
         }
     }
-    let answer = acme.post("/key-sets", json!({ "tags": vec![5; 101] })).await.expect(400).json();
-    assert_eq!(answer["fields"]["tags"].as_array().unwrap().len(), 100);
-    assert!(answer["message"].as_str().unwrap().starts_with("100 schema violations (tags.1: "), "{answer}");
+    let answer = acme.post("/key-sets", json!({ "tags": vec![5; 100] })).await.expect(400).json();
+    assert_eq!(answer["fields"]["tags"].as_array().unwrap().len(), 50);
+    assert!(
+        answer["message"].as_str().unwrap().ends_with("tags.50: expected a string; and 50 more)"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -428,7 +433,7 @@ async fn values_at_the_limits_are_taken() {
     let tags: Vec<_> = (0..100).map(|tag| format!("{tag:é>255}")).collect();
     (body["name"], body["tags"], body["created_at"]) = ("ß".repeat(1024).into(), json!(tags), 0.into());
     let jwk = body["jwk"].as_str().unwrap().to_owned();
-    body["jwk"] = format!("{jwk}{}", " ".repeat(65_536 - jwk.chars().count())).into();
+    body["jwk"] = format!("{jwk}{}", " ".repeat(32_768 - jwk.chars().count())).into();
     let key = acme.create_key(body.clone()).await;
     for field in ["kid", "name", "tags", "jwk", "created_at"] {
         assert_eq!(key[field], body[field], "{field}");

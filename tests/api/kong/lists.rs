@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{path_of_key, path_of_set};
-use crate::harness::keys::small_key;
+use crate::harness::keys::{ec_jwk, public, small_key};
 use crate::harness::{Client, Server};
 
 /// `count` keys in the key set `s`, tagged `all` and by their number `even` or `odd`.
@@ -285,6 +285,48 @@ async fn tags_are_listed_with_who_has_them() {
     for tag in ["ein%20Tag%20%F0%9F%94%91", "a+b", "50%25"] {
         assert_eq!(all(&acme, &format!("/tags/{tag}")).await.len(), 1, "{tag}");
     }
+}
+
+#[tokio::test]
+async fn tags_are_in_order_and_a_write_that_leaves_them_alone_moves_none() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    let id = "2033cb3d-ef3b-4f6d-8395-bc3c2d5a0e4f";
+    // A key and a key set of the same id, which is where one page ends and the next begins.
+    acme.put(&format!("/key-sets/{id}"), json!({ "tags": ["b", "a"] })).await.expect(200);
+    let mut key = small_key("k");
+    key["tags"] = json!(["b", "a"]);
+    acme.put(&format!("/keys/{id}"), key).await.expect(200);
+    let expected: Vec<_> = [("keys", "a"), ("key_sets", "a"), ("keys", "b"), ("key_sets", "b")]
+        .map(|(entity, tag)| json!({ "entity_name": entity, "entity_id": id, "tag": tag }))
+        .into();
+    for size in 1..=5 {
+        assert_eq!(all(&acme, &format!("/tags?size={size}")).await, expected, "{size}");
+    }
+    acme.patch(&format!("/keys/{id}"), json!({ "name": "n" })).await.expect(200);
+    assert_eq!(all(&acme, "/tags?size=1").await, expected);
+}
+
+#[tokio::test]
+async fn a_page_of_long_keys_ends_early_and_nothing_is_lost() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    let jwk = public(ec_jwk("k")).to_string();
+    // As long as a key may be, and more of them than a page may have bytes for.
+    let long = format!("{jwk}{}", " ".repeat(32_768 - jwk.len()));
+    let mut ids = BTreeSet::new();
+    for number in 0..310 {
+        let (kid, id) = (format!("{number:03}"), format!("00000000-0000-4000-8000-000000000{number:03}"));
+        let text = long.replace("\"kid\":\"k\"", &format!("\"kid\":\"{kid}\"")).trim_end().to_owned();
+        let jwk = format!("{text}{}", " ".repeat(32_768 - text.len()));
+        acme.put(&format!("/keys/{id}"), json!({ "kid": kid, "jwk": jwk })).await.expect(200);
+        ids.insert(id);
+    }
+    let pages = pages(&acme, "/keys?size=1000").await;
+    assert!(pages.len() > 1, "one page holds 10 MB");
+    let found: BTreeSet<_> = pages.iter().flat_map(rows).map(id).collect();
+    assert_eq!(found, ids);
+    assert_eq!(pages.iter().map(|page| rows(page).len()).sum::<usize>(), 310);
 }
 
 #[tokio::test]

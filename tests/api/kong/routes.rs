@@ -301,15 +301,37 @@ async fn a_name_in_a_path_obeys_the_rules_of_names() {
 }
 
 #[tokio::test]
+async fn a_letter_of_a_path_may_be_encoded_and_names_the_same_api() {
+    let server = Server::start().await;
+    for (path, okta) in [("/%61pi/v1/hook-keys", true), ("/%6beys", false), ("/%2Fapi/v1/hook-keys", false)] {
+        let answer = reqwest::get(format!("{}{path}", server.base)).await.unwrap();
+        assert_eq!(answer.headers().contains_key("x-okta-request-id"), okta, "{path}");
+        assert_eq!(answer.headers().contains_key("x-kong-request-id"), !okta, "{path}");
+        assert_eq!(answer.text().await.unwrap().contains("errorCode"), okta, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_no_text_names_nothing() {
     let server = Server::start().await;
     let (acme, ..) = world(&server).await;
+    let sets = acme.get("/key-sets").await.json()["data"].as_array().unwrap().len();
     for path in
         ["/keys/%FF", "/keys/%FF/set", "/key-sets/%C3%28", "/key-sets/%FF/keys", "/key-sets/s/keys/%FF"]
     {
         acme.get(path).await.expect_message(404, "Not found");
     }
-    assert_eq!(acme.get("/tags/%FF").await.expect(200).json()["data"], json!([]));
+    acme.get("/tags/%FF").await.expect_message(404, "Not found");
+    for path in ["/keys/%FF", "/key-sets/%FF"] {
+        for method in ["PUT", "PATCH", "DELETE"] {
+            send_text(&acme, method, path, "application/json", "{}").await.expect_message(404, "Not found");
+        }
+    }
+    assert_eq!(
+        acme.get("/key-sets").await.json()["data"].as_array().unwrap().len(),
+        sets,
+        "nothing was made"
+    );
 }
 
 #[tokio::test]

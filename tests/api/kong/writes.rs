@@ -226,12 +226,37 @@ async fn whoever_sends_less_or_other_than_was_shown_means_it() {
         assert_eq!(answer.json()["pem"], halves, "{method}");
         acme.delete(&path).await.expect(204);
 
-        // Without it, other public text replaces the key, private half and all.
+        // Without it, nobody drops a private half without knowing; another one may take its place.
         let path = path_of_key(&acme.create_key(key_of(&ec_jwk("k"))).await);
+        let before = acme.get(&path).await.json();
         let other = public(ec_jwk("k")).to_string().replace(',', ", ");
-        let body = json!({ "kid": "k", "jwk": other });
-        manager.send(method.parse().unwrap(), &path, Some(body)).await.expect(200);
-        assert_eq!(acme.get(&path).await.json()["jwk"], other, "{method}");
+        let hidden = "schema violation (this key has a private half that this token may not see, and would lose it: send \
+                      jwk or pem as it was shown, send another private half, or delete the key first)";
+        let public_pem = json!({ "public_key": pem["public_key"] });
+        for body in [
+            json!({ "kid": "k", "jwk": other }),
+            json!({ "kid": "k", "jwk": null, "pem": public_pem }),
+            json!({ "kid": "k", "jwk": "{vault://env/k}" }),
+        ] {
+            let answer = manager.send(method.parse().unwrap(), &path, Some(body)).await;
+            answer.expect_message(400, hidden);
+            assert_eq!(acme.get(&path).await.json(), before, "{method}");
+        }
+        let mut spaced = key_of(&ec_jwk("k"));
+        spaced["jwk"] = spaced["jwk"].as_str().unwrap().replace(',', ", ").into();
+        manager.send(method.parse().unwrap(), &path, Some(spaced.clone())).await.expect(200);
+        assert_eq!(acme.get(&path).await.json()["jwk"], spaced["jwk"], "{method}");
+        acme.delete(&path).await.expect(204);
+
+        let path = path_of_key(&acme.create_key(json!({ "kid": "k", "pem": pem })).await);
+        for body in [
+            json!({ "kid": "k", "pem": { "public_key": pem["public_key"].as_str().unwrap().to_owned() + "\n" } }),
+            json!({ "kid": "k", "pem": null, "jwk": shown_jwk }),
+        ] {
+            let answer = manager.put(&path, body).await;
+            answer.expect_message(400, hidden);
+        }
+        assert_eq!(acme.get(&path).await.json()["pem"], pem, "{method}");
         acme.delete(&path).await.expect(204);
     }
     // A new key of the same text has no private half to keep.
