@@ -1,7 +1,7 @@
 //! RSA keys of two primes (RFC 8017 §3), checked number by number.
 //!
-//! The checks are those that SP 800-56B Rev. 2 §6.4.1 asks for, without its bounds on e and on the distance of the
-//! primes, which keys of other makers may miss.
+//! The checks are those that SP 800-56B Rev. 2 §6.4.1 asks for, without its bounds on e, which keys of other makers
+//! may miss.
 
 use std::fmt;
 

@@ -146,7 +146,10 @@ impl<'a> Fit<'a> {
             return;
         }
         let kept = match (jwk, pem) {
-            (_, Some(MergedPem { private: MergedHalf::Kept | MergedHalf::New(..), .. })) => true,
+            (_, Some(MergedPem { private: MergedHalf::New(half, _), .. })) => {
+                !matches!(half, Half::Reference)
+            }
+            (_, Some(MergedPem { private: MergedHalf::Kept, .. })) => true,
             (MergedJwk::New(JudgedJwk::Read { private, .. }, _), _) => *private,
             (MergedJwk::Kept(text), _) => !is_reference(text),
             _ => false,

@@ -252,6 +252,7 @@ async fn whoever_sends_less_or_other_than_was_shown_means_it() {
         for body in [
             json!({ "kid": "k", "pem": { "public_key": pem["public_key"].as_str().unwrap().to_owned() + "\n" } }),
             json!({ "kid": "k", "pem": null, "jwk": shown_jwk }),
+            json!({ "kid": "k", "pem": { "public_key": null, "private_key": "{vault://env/k}" } }),
         ] {
             let answer = manager.put(&path, body).await;
             answer.expect_message(400, hidden);
