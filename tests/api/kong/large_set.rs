@@ -57,7 +57,7 @@ async fn ten_thousand_keys_are_each_on_one_page_and_go_with_their_set() {
 }
 
 #[tokio::test]
-#[ignore = "measures; run with --ignored --nocapture"]
+#[ignore = "measures; scripts/test --long runs it"]
 async fn how_long_pages_and_the_delete_of_a_large_set_take() {
     let server = Server::start().await;
     let acme = fill(&server).await;
