@@ -6,13 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// Key material up to this length, in bytes, is quick to judge: RSA of 4096 bits takes about 70 ms, all else less.
+/// The bits of the longest RSA modulus that is quick to judge: it takes about 70 ms.
 const SHORT: usize = 4096;
 
 /// Most requests that wait in one line. Who comes after is told to come back.
 const LINE: usize = 100;
 
-/// Two lines, so that a few long keys do not hold up the many short ones. Cheap to clone.
+/// Two lines for RSA keys, so that a few long ones do not hold up the many short ones. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Places {
     short: Line,
@@ -40,9 +40,9 @@ impl Places {
         Self { short: Line::new(cores), long: Line::new((cores / 2).max(1)) }
     }
 
-    /// Waits for a place for judging `bytes` bytes of key material.
-    pub async fn take(&self, bytes: usize) -> Result<Place> {
-        if bytes <= SHORT { self.short.take().await } else { self.long.take().await }
+    /// Waits for a place for judging an RSA key of `bits` bits.
+    pub async fn take(&self, bits: usize) -> Result<Place> {
+        if bits <= SHORT { self.short.take().await } else { self.long.take().await }
     }
 }
 

@@ -48,6 +48,12 @@ impl Rules {
     pub const fn new(min_rsa_bits: u32) -> Self {
         Self { min_rsa_bits, test_primes: true }
     }
+
+    /// The same without what takes long: a key that passes is not sound yet, but one that fails is refused.
+    #[must_use]
+    pub const fn at_first_sight(self) -> Self {
+        Self { test_primes: false, ..self }
+    }
 }
 
 /// Why a key was refused: one sentence fragment that says what is wrong and what to do. It begins with the JWK
@@ -66,6 +72,15 @@ impl Key {
             Self::Rsa(key) => key.private_half().is_some(),
             Self::Ec(key) => key.d().is_some(),
             Self::Okp(key) => key.d().is_some(),
+        }
+    }
+
+    /// The bits of the modulus of an RSA key; 0 for the others, which are quick to check whatever their curve.
+    #[must_use]
+    pub fn rsa_bits(&self) -> usize {
+        match self {
+            Self::Rsa(key) => key.n().len() * 8,
+            Self::Ec(_) | Self::Okp(_) => 0,
         }
     }
 

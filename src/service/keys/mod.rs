@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::convert::convert;
 use self::fit::{Fit, Private, Way};
-use self::judge::{Judged, judge, length};
+use self::judge::{Judged, judge};
 use super::key_sets::{find_set, nothing};
 use super::orgs::require;
 use super::places::Places;
@@ -179,14 +179,22 @@ impl Keys {
     }
 
     async fn judged(&self, draft: KeyDraft) -> Result<(KeyDraft, Judged)> {
-        let _place = self.places.take(length(&draft)).await?;
-        let rules = self.rules;
-        self.tasks
-            .blocking(move || {
-                let judged = judge(&draft, rules);
-                Ok((draft, judged))
-            })
-            .await
+        let (draft, judged) = self.judge(draft, self.rules.at_first_sight()).await?;
+        // Only RSA keys need a longer look, and only now is known how long.
+        let bits = judged.rsa_bits();
+        if bits == 0 {
+            return Ok((draft, judged));
+        }
+        let _place = self.places.take(bits).await?;
+        self.judge(draft, self.rules).await
+    }
+
+    async fn judge(&self, draft: KeyDraft, rules: Rules) -> Result<(KeyDraft, Judged)> {
+        let work = move || {
+            let judged = judge(&draft, rules);
+            Ok((draft, judged))
+        };
+        self.tasks.blocking(work).await
     }
 
     async fn write(
