@@ -12,6 +12,13 @@ const PRIME: &str = "___________JD9qiIWjCNMTGYouA3BzRKQJOCIpnzHQCC76mOxObIlFKCHm
     2kg2HFXTmmkWP6j9JM9fg2VdI9yjrZYcYvNWIIVSu57VKQdwlpZtZww1Tkq8mATxdGwIyhghfDKQXkYuNs4745\
     53LBgOhgObJ4Oi7Aeij7XFXfBvTFLJ3ivL9pVYFxg5lUl86pVq5RXSJhiY-gUQFXKOWoqsqmj__________w";
 
+/// A key without a fault but that p is the product of two primes of 512 bits.
+const COMPOSITE: &str = include_str!("composite.jwk.json");
+
+/// The inverse of its p mod q, which its primes need when they are swapped.
+const COMPOSITE_QI: &str = "uPOxNucRdPxqRYTOkfsdlvhDeLvVDo_0y1t2OqzXbouAJ6eK7ApcfYc6eI8wMPqTfTiOExnGOHMGdXL5G4eqIosp\
+    IJhRUPPOrY9Dwx-eEkbN8iHlDP2G29IQa_kiK-cwjEj4GfvEUJSG3_csxhdiNvRdAMN1Ot3ehbIJ2uyxpwY";
+
 const MEMBERS: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
 
 pub fn rows() -> Vec<Row> {
@@ -138,26 +145,37 @@ fn private_numbers() -> Vec<Row> {
 
 /// Factors whose product is the modulus, but which are no primes of a key.
 fn primes() -> Vec<Row> {
-    let (good, other) = (rsa_jwk(KID), serde_json::from_str::<Value>(EXAMPLES[3].1).unwrap());
+    let good = rsa_jwk(KID);
+    let composite = with(&serde_json::from_str(COMPOSITE).unwrap(), "kid", KID);
     let changed = |n: &[u8], p: &[u8], q: &[u8]| {
         let jwk = with(&with(&good, "n", encoded(n)), "p", encoded(p));
         with(&jwk, "q", encoded(q))
     };
     let (n, p, q) = (number(&good, "n"), number(&good, "p"), number(&good, "q"));
-    let more = number(&other, "p");
-    let composite = product(&n, &more);
     let weak = "has less than a third of the bits of n: the key is too weak";
-    let swapped = changed(&n, &q, &p);
-    let swapped = with(&with(&swapped, "dp", good["dq"].clone()), "dq", good["dp"].clone());
+    let swapped = |jwk: &Value| {
+        [("p", "q"), ("q", "p"), ("dp", "dq"), ("dq", "dp")]
+            .iter()
+            .fold(jwk.clone(), |new, (member, other)| with(&new, member, jwk[other].clone()))
+    };
     [
         ("p and q the same", changed(&product(&p, &p), &p, &p), "p, q: are the same number".to_owned()),
-        ("p a product", changed(&composite, &n, &more), "p: is not a prime number".to_owned()),
-        ("q a product", changed(&composite, &more, &n), "q: is not a prime number".to_owned()),
+        ("p a product", composite.clone(), "p: is not a prime number".to_owned()),
+        (
+            "q a product",
+            with(&swapped(&composite), "qi", COMPOSITE_QI),
+            "q: is not a prime number".to_owned(),
+        ),
+        (
+            "p a product, told by d alone",
+            without(&composite, &MEMBERS[1..]),
+            "d: does not belong to n and e".to_owned(),
+        ),
         ("p is 1 and q is n", changed(&n, &[1], &n), format!("p: {weak}")),
         ("p is n and q is 1", changed(&n, &n, &[1]), format!("q: {weak}")),
         ("p is 65537", changed(&product(&[1, 0, 1], &n), &[1, 0, 1], &n), format!("p: {weak}")),
         ("p and q swapped", changed(&n, &q, &p), "dp: is not d mod (p-1)".to_owned()),
-        ("p and q swapped with dp and dq", swapped, "qi: is not the inverse of q mod p".to_owned()),
+        ("p and q swapped with dp and dq", swapped(&good), "qi: is not the inverse of q mod p".to_owned()),
     ]
     .into_iter()
     .map(|(name, jwk, reason)| Row::jwk(name, &jwk, &reason))
