@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::config::{MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
@@ -20,7 +20,7 @@ use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
-use crate::store::{Db, migrate};
+use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
 
 /// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
 const SHORTEST_DRAIN: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ impl Base {
     /// Opens the database whatever its schema, for the command that migrates it.
     pub async fn open_as_is(settings: &Settings, parts: Parts, create: bool) -> Result<Self> {
         let background = Background::start()?;
-        let db = Db::open(&settings.database, create, background.handle().clone()).await?;
+        let db = Db::open(place(&settings.database)?, create, background.handle().clone()).await?;
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
         Ok(Self {
             orgs: Orgs { db: db.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
@@ -199,6 +199,24 @@ impl App {
         lifecycle::finish(&self.hook_keys.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
+}
+
+fn place(settings: &DatabaseSettings) -> Result<Place> {
+    let settings = match settings {
+        DatabaseSettings::Sqlite(path) => return Ok(Place::Sqlite(path.clone())),
+        DatabaseSettings::Postgres(settings) => settings,
+    };
+    let password = settings.password_file.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).map(Zeroizing::new);
+        text.map_err(|error| {
+            Error::setup(format!("postgres.password_file: {} cannot be read: {error}", path.display()))
+        })
+    });
+    let password = password.transpose()?;
+    let password = password.as_ref().map(|text| text.trim_end_matches(['\r', '\n']));
+    let files = TlsFiles { ca: settings.ca_file.clone(), client: settings.client.clone() };
+    let server = Postgres::parse(&settings.url, password, &files, settings.timeout)?;
+    Ok(Place::Postgres(Arc::new(server), settings.connections as usize))
 }
 
 /// What the settings name files for, read. A start reads them before it touches the database.

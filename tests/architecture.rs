@@ -24,9 +24,12 @@ const MAY_USE: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 15] = [
+const ONLY_IN: [(&str, &str); 18] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
+    ("diesel_async", "store"),
+    ("tokio_postgres", "store"),
+    ("rustls", "store"),
     ("diesel_migrations", "store"),
     ("ring", "crypto"),
     ("aws_lc_rs", "crypto"),

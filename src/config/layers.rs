@@ -245,6 +245,7 @@ mod tests {
                 | "limits.hook_keys_per_org"
                 | "limits.inline_hooks_per_org"
                 | "keys.min_rsa_bits"
+                | "postgres.connections"
                 | "outbound.concurrency" => "9",
                 "outbound.allow_http" => "true",
                 _ => "text",
@@ -265,7 +266,9 @@ mod tests {
             ("master_key = \"secret\"", "master_key is not a setting"),
             ("listen = ", "not valid TOML"),
             ("listen = \"localhost\"", "listen: \"localhost\" is not an address and port"),
-            ("database_url = \"postgres://x\"", "database_url: use `sqlite:`"),
+            ("database_url = \"mysql://x\"", "database_url: use `sqlite:`"),
+            ("[postgres]\nconnections = 2\n", "postgres.connections: use at least 3"),
+            ("[postgres]\ncert_file = \"x\"", "postgres.cert_file and postgres.key_file go together"),
             ("database_url = \"sqlite://x.db\"", "database_url: use `sqlite:`"),
             ("[tokens]\nidle_expiry = \"0s\"", "tokens.idle_expiry: \"0s\" is not a span"),
             ("public_url = \"keys.example.com\"", "public_url: \"keys.example.com\" is not a URL"),

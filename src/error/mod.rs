@@ -17,6 +17,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     kind: Kind,
     private: Option<String>,
+    /// Whether the same work may go well if it is done again.
+    passing: bool,
 }
 
 /// The kinds of failure, with all that a caller may be told.
@@ -74,7 +76,7 @@ impl Error {
     /// An error with nothing for the log beyond its public half.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, private: None }
+        Self { kind, private: None, passing: false }
     }
 
     /// Input refused for one reason: `subject` is the field, `problem` says what is wrong and what to do.
@@ -110,13 +112,19 @@ impl Error {
     /// What cannot be done now, but may soon. `cause` goes to the log and must hold no secret.
     #[must_use]
     pub fn unavailable(what: &str, cause: impl fmt::Display) -> Self {
-        Self { kind: Kind::Unavailable, private: Some(format!("{what}: {cause}")) }
+        Self { private: Some(format!("{what}: {cause}")), ..Self::new(Kind::Unavailable) }
+    }
+
+    /// A transaction that lost against another one, and may be run again.
+    #[must_use]
+    pub fn lost_race(cause: impl fmt::Display) -> Self {
+        Self { passing: true, ..Self::internal("database", cause) }
     }
 
     /// A fault of ours while doing `what`. `cause` goes to the log and must hold no secret.
     #[must_use]
     pub fn internal(what: &str, cause: impl fmt::Display) -> Self {
-        Self { kind: Kind::Internal, private: Some(format!("{what}: {cause}")) }
+        Self { private: Some(format!("{what}: {cause}")), ..Self::new(Kind::Internal) }
     }
 
     /// Says for the log where the error came up. Kinds that are the caller's own doing need no such note.
@@ -124,6 +132,12 @@ impl Error {
     pub fn within(mut self, place: &str) -> Self {
         self.private = self.private.map(|cause| format!("{place}: {cause}"));
         self
+    }
+
+    /// Whether the same work may go well if it is done again at once.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.passing
     }
 
     /// What may be told to the caller.

@@ -3,7 +3,7 @@
 use diesel::dsl::{count_star, exists};
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::{hook_keys, inline_hooks};
 use super::{corrupt, from_ms};
 use crate::domain::Timestamp;
@@ -51,53 +51,53 @@ fn from_columns(columns: Columns) -> Result<HookKey> {
 
 /// The key of this id.
 pub fn find(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<Option<HookKey>> {
-    let row = hook_keys::table
+    let row = on_backend!(conn, |c| hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str())))
         .select(columns!())
-        .first::<Columns>(conn)
-        .optional()?;
+        .first::<Columns>(c)
+        .optional())?;
     row.map(from_columns).transpose()
 }
 
 /// The key whose public half has this alias.
 pub fn find_by_key_id(conn: &mut Conn, org: &OrgId, key_id: KeyId) -> Result<Option<HookKey>> {
-    let row = hook_keys::table
+    let row = on_backend!(conn, |c| hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::key_id.eq(key_id.to_string())))
         .select(columns!())
-        .first::<Columns>(conn)
-        .optional()?;
+        .first::<Columns>(c)
+        .optional())?;
     row.map(from_columns).transpose()
 }
 
 /// All keys of the org in creation order.
 pub fn list(conn: &mut Conn, org: &OrgId) -> Result<Vec<HookKey>> {
-    let rows = hook_keys::table
+    let rows = on_backend!(conn, |c| hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()))
         .order(hook_keys::seq)
         .select(columns!())
-        .load::<Columns>(conn)?;
+        .load::<Columns>(c))?;
     rows.into_iter().map(from_columns).collect()
 }
 
 /// How many keys the org has.
 pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
     let of_org = hook_keys::table.filter(hook_keys::org_id.eq(org.as_str()));
-    let count: i64 = of_org.select(count_star()).first(conn)?;
+    let count: i64 = on_backend!(conn, |c| of_org.select(count_star()).first(c))?;
     Ok(count.unsigned_abs())
 }
 
 /// The id of the key that has this name in the org.
 pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &DisplayName) -> Result<Option<String>> {
-    Ok(hook_keys::table
+    Ok(on_backend!(conn, |c| hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::name.eq(name.as_str())))
         .select(hook_keys::id)
-        .first(conn)
-        .optional()?)
+        .first(c)
+        .optional())?)
 }
 
 /// Adds a key with its sealed private half.
 pub fn insert(conn: &mut Conn, org: &OrgId, key: &HookKey, private_key: &[u8]) -> Result<()> {
-    diesel::insert_into(hook_keys::table)
+    on_backend!(conn, |c| diesel::insert_into(hook_keys::table)
         .values((
             hook_keys::id.eq(key.id.as_str()),
             hook_keys::org_id.eq(org.as_str()),
@@ -108,7 +108,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, key: &HookKey, private_key: &[u8]) -
             hook_keys::created_ms.eq(key.created.timestamp_millis()),
             hook_keys::updated_ms.eq(key.last_updated.timestamp_millis()),
         ))
-        .execute(conn)?;
+        .execute(c))?;
     Ok(())
 }
 
@@ -121,23 +121,23 @@ pub fn rename(
     now: Timestamp,
 ) -> Result<()> {
     let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));
-    diesel::update(hook_keys::table.filter(this))
+    on_backend!(conn, |c| diesel::update(hook_keys::table.filter(this))
         .set((hook_keys::name.eq(name.as_str()), hook_keys::updated_ms.eq(now.timestamp_millis())))
-        .execute(conn)?;
+        .execute(c))?;
     Ok(())
 }
 
 /// Removes a key. False when there is no such key; an error when a hook names it.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<bool> {
     let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));
-    Ok(diesel::delete(hook_keys::table.filter(this)).execute(conn)? > 0)
+    Ok(on_backend!(conn, |c| diesel::delete(hook_keys::table.filter(this)).execute(c))? > 0)
 }
 
 /// The sealed private half of a key, with the alias of its public half.
 pub fn sealed_private_key(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<Option<(String, Vec<u8>)>> {
-    Ok(hook_keys::table
+    Ok(on_backend!(conn, |c| hook_keys::table
         .filter(hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str())))
         .select((hook_keys::key_id, hook_keys::private_key))
-        .first(conn)
-        .optional()?)
+        .first(c)
+        .optional())?)
 }

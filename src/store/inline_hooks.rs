@@ -4,7 +4,7 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::inline_hooks;
 use super::{corrupt, from_ms};
 use crate::domain::channel::{Auth, Channel, Client, HookUrl, HookVersion};
@@ -149,69 +149,76 @@ impl Config {
 
 /// The hook of this id.
 pub fn find(conn: &mut Conn, org: &OrgId, id: &InlineHookId) -> Result<Option<Stored>> {
-    let row = inline_hooks::table
+    let row = on_backend!(conn, |c| inline_hooks::table
         .filter(inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::id.eq(id.as_str())))
         .select(Row::as_select())
-        .first(conn)
-        .optional()?;
+        .first(c)
+        .optional())?;
     row.map(Stored::try_from).transpose()
 }
 
 /// All hooks of the org in creation order, or only those of one type.
 pub fn list(conn: &mut Conn, org: &OrgId, kind: Option<HookType>) -> Result<Vec<Stored>> {
-    let mut query = inline_hooks::table
-        .filter(inline_hooks::org_id.eq(org.as_str()))
-        .order(inline_hooks::seq)
-        .select(Row::as_select())
-        .into_boxed();
-    if let Some(kind) = kind {
-        query = query.filter(inline_hooks::kind.eq(kind.name()));
-    }
-    query.load(conn)?.into_iter().map(Stored::try_from).collect()
+    let rows: Vec<Row> = on_backend!(conn, |c| {
+        let mut query = inline_hooks::table
+            .filter(inline_hooks::org_id.eq(org.as_str()))
+            .order(inline_hooks::seq)
+            .select(Row::as_select())
+            .into_boxed();
+        if let Some(kind) = kind {
+            query = query.filter(inline_hooks::kind.eq(kind.name()));
+        }
+        query.load(c)
+    })?;
+    rows.into_iter().map(Stored::try_from).collect()
 }
 
 /// How many hooks the org has.
 pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
     let of_org = inline_hooks::table.filter(inline_hooks::org_id.eq(org.as_str()));
-    let count: i64 = of_org.select(count_star()).first(conn)?;
+    let count: i64 = on_backend!(conn, |c| of_org.select(count_star()).first(c))?;
     Ok(count.unsigned_abs())
 }
 
 /// The id of the hook that has this name in the org.
 pub fn id_of_name(conn: &mut Conn, org: &OrgId, name: &DisplayName) -> Result<Option<String>> {
-    Ok(inline_hooks::table
+    Ok(on_backend!(conn, |c| inline_hooks::table
         .filter(inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::name.eq(name.as_str())))
         .select(inline_hooks::id)
-        .first(conn)
-        .optional()?)
+        .first(c)
+        .optional())?)
 }
 
 /// Id and name of each hook that names the key, in creation order.
 pub fn holding(conn: &mut Conn, org: &OrgId, key: &HookKeyId) -> Result<Vec<(String, String)>> {
     let held = inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::hook_key_id.eq(key.as_str()));
-    Ok(inline_hooks::table
+    Ok(on_backend!(conn, |c| inline_hooks::table
         .filter(held)
         .select((inline_hooks::id, inline_hooks::name))
         .order(inline_hooks::seq)
-        .load(conn)?)
+        .load(c))?)
 }
 
 /// Adds a hook.
 pub fn insert(conn: &mut Conn, org: &OrgId, stored: &Stored) -> Result<()> {
-    diesel::insert_into(inline_hooks::table).values(Row::new(org, stored)?).execute(conn)?;
+    on_backend!(conn, |c| diesel::insert_into(inline_hooks::table)
+        .values(Row::new(org, stored)?)
+        .execute(c))?;
     Ok(())
 }
 
 /// Puts a hook in the place of the one with its id.
 pub fn replace(conn: &mut Conn, org: &OrgId, stored: &Stored) -> Result<()> {
     let this = inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::id.eq(stored.hook.id.as_str()));
-    diesel::update(inline_hooks::table.filter(this)).set(Row::new(org, stored)?).execute(conn)?;
+    on_backend!(conn, |c| diesel::update(inline_hooks::table.filter(this))
+        .set(Row::new(org, stored)?)
+        .execute(c))?;
     Ok(())
 }
 
 /// Removes a hook.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: &InlineHookId) -> Result<()> {
     let this = inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::id.eq(id.as_str()));
-    diesel::delete(inline_hooks::table.filter(this)).execute(conn)?;
+    on_backend!(conn, |c| diesel::delete(inline_hooks::table.filter(this)).execute(c))?;
     Ok(())
 }

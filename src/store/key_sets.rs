@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::{key_sets, tags};
 use super::tags::{filter_by_tags, from_column, to_column};
 use super::{corrupt, from_ms};
@@ -32,8 +32,16 @@ fn from_columns((id, name, tags, created_ms, updated_ms): Columns) -> Result<Key
 pub fn find(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Result<Option<KeySet>> {
     let of_org = key_sets::table.filter(key_sets::org_id.eq(org.as_str())).select(COLUMNS);
     let row = match selector {
-        Selector::Id(id) => of_org.filter(key_sets::id.eq(id.to_string())).first::<Columns>(conn),
-        Selector::Name(name) => of_org.filter(key_sets::name.eq(name)).first::<Columns>(conn),
+        Selector::Id(id) => {
+            let this = of_org.filter(key_sets::id.eq(id.to_string()));
+            on_backend!(conn, |c| this.first::<Columns>(c))
+        }
+        // Nothing has such a name, and PostgreSQL does not even take the question.
+        Selector::Name(name) if name.contains('\0') => return Ok(None),
+        Selector::Name(name) => {
+            let this = of_org.filter(key_sets::name.eq(name));
+            on_backend!(conn, |c| this.first::<Columns>(c))
+        }
     };
     row.optional()?.map(from_columns).transpose()
 }
@@ -45,24 +53,26 @@ pub fn page(
     filter: Option<&TagFilter>,
     request: &PageRequest<EntityId>,
 ) -> Result<Page<KeySet, EntityId>> {
-    let mut query = key_sets::table
-        .filter(key_sets::org_id.eq(org.as_str()))
-        .order(key_sets::id)
-        .limit(i64::from(request.size) + 1)
-        .select(COLUMNS)
-        .into_boxed();
-    if let Some(after) = request.after {
-        query = query.filter(key_sets::id.gt(after.to_string()));
-    }
-    filter_by_tags!(query, filter, org, key_sets::id, tags::set_id);
-    let rows = query.load::<Columns>(conn)?;
+    let rows = on_backend!(conn, |c| {
+        let mut query = key_sets::table
+            .filter(key_sets::org_id.eq(org.as_str()))
+            .order(key_sets::id)
+            .limit(i64::from(request.size) + 1)
+            .select(COLUMNS)
+            .into_boxed();
+        if let Some(after) = request.after {
+            query = query.filter(key_sets::id.gt(after.to_string()));
+        }
+        filter_by_tags!(query, filter, org, key_sets::id, tags::set_id);
+        query.load::<Columns>(c)
+    })?;
     let sets = rows.into_iter().map(from_columns).collect::<Result<Vec<_>>>()?;
     Ok(Page::cut(sets, request.size, |set| set.id))
 }
 
 /// Adds a key set.
 pub fn insert(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
-    diesel::insert_into(key_sets::table)
+    on_backend!(conn, |c| diesel::insert_into(key_sets::table)
         .values((
             key_sets::id.eq(set.id.to_string()),
             key_sets::org_id.eq(org.as_str()),
@@ -71,21 +81,21 @@ pub fn insert(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
             key_sets::created_ms.eq(set.created.timestamp_millis()),
             key_sets::updated_ms.eq(set.updated.timestamp_millis()),
         ))
-        .execute(conn)?;
+        .execute(c))?;
     super::tags::replace(conn, org, Owner::KeySet(set.id), set.tags.as_ref())
 }
 
 /// Writes all of a key set in the place of `old`, which is there.
 pub fn replace(conn: &mut Conn, org: &OrgId, old: &KeySet, set: &KeySet) -> Result<()> {
     let this = key_sets::org_id.eq(org.as_str()).and(key_sets::id.eq(set.id.to_string()));
-    diesel::update(key_sets::table.filter(this))
+    on_backend!(conn, |c| diesel::update(key_sets::table.filter(this))
         .set((
             key_sets::name.eq(&set.name),
             key_sets::tags.eq(to_column(set.tags.as_ref())?),
             key_sets::created_ms.eq(set.created.timestamp_millis()),
             key_sets::updated_ms.eq(set.updated.timestamp_millis()),
         ))
-        .execute(conn)?;
+        .execute(c))?;
     if old.tags == set.tags {
         return Ok(());
     }
@@ -95,6 +105,6 @@ pub fn replace(conn: &mut Conn, org: &OrgId, old: &KeySet, set: &KeySet) -> Resu
 /// Removes a key set, its keys with it.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: EntityId) -> Result<()> {
     let this = key_sets::org_id.eq(org.as_str()).and(key_sets::id.eq(id.to_string()));
-    diesel::delete(key_sets::table.filter(this)).execute(conn)?;
+    on_backend!(conn, |c| diesel::delete(key_sets::table.filter(this)).execute(c))?;
     Ok(())
 }

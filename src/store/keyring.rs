@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::keyring;
 use super::{corrupt, from_ms};
 use crate::domain::Timestamp;
@@ -21,7 +21,7 @@ pub struct Term {
 
 /// All terms, rising.
 pub fn list(conn: &mut Conn) -> Result<Vec<Term>> {
-    let rows: Vec<(i32, Vec<u8>, i64)> = keyring::table.order(keyring::term).load(conn)?;
+    let rows: Vec<(i32, Vec<u8>, i64)> = on_backend!(conn, |c| keyring::table.order(keyring::term).load(c))?;
     rows.into_iter()
         .map(|(term, wrapped, created_ms)| {
             let id = term.to_string();
@@ -34,12 +34,12 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Term>> {
 /// Adds a term.
 pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
     let number = i32::try_from(term.term).map_err(|_| corrupt("keyring", &term.term.to_string(), "term"))?;
-    diesel::insert_into(keyring::table)
+    on_backend!(conn, |c| diesel::insert_into(keyring::table)
         .values((
             keyring::term.eq(number),
             keyring::wrapped.eq(&term.wrapped),
             keyring::created_ms.eq(term.created.timestamp_millis()),
         ))
-        .execute(conn)?;
+        .execute(c))?;
     Ok(())
 }

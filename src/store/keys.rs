@@ -3,7 +3,7 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::{keys, tags};
 use super::tags::{filter_by_tags, from_column, to_column};
 use super::{corrupt, from_ms};
@@ -145,8 +145,16 @@ fn from_row(row: Row) -> Result<Stored> {
 pub fn find(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Result<Option<Stored>> {
     let of_org = keys::table.filter(keys::org_id.eq(org.as_str())).select(columns!());
     let row = match selector {
-        Selector::Id(id) => of_org.filter(keys::id.eq(id.to_string())).first::<Row>(conn),
-        Selector::Name(name) => of_org.filter(keys::name.eq(name)).first::<Row>(conn),
+        Selector::Id(id) => {
+            let this = of_org.filter(keys::id.eq(id.to_string()));
+            on_backend!(conn, |c| this.first::<Row>(c))
+        }
+        // Nothing has such a name, and PostgreSQL does not even take the question.
+        Selector::Name(name) if name.contains('\0') => return Ok(None),
+        Selector::Name(name) => {
+            let this = of_org.filter(keys::name.eq(name));
+            on_backend!(conn, |c| this.first::<Row>(c))
+        }
     };
     row.optional()?.map(from_row).transpose()
 }
@@ -154,15 +162,18 @@ pub fn find(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Result<Option<
 /// How many keys the org has.
 pub fn count(conn: &mut Conn, org: &OrgId) -> Result<u64> {
     let of_org = keys::table.filter(keys::org_id.eq(org.as_str()));
-    Ok(of_org.select(count_star()).first::<i64>(conn)?.unsigned_abs())
+    Ok(on_backend!(conn, |c| of_org.select(count_star()).first::<i64>(c))?.unsigned_abs())
 }
 
 /// The id of the key that has this kid in the set, or among the keys without one.
 pub fn id_of_kid(conn: &mut Conn, org: &OrgId, set: Option<EntityId>, kid: &str) -> Result<Option<String>> {
     let of_org = keys::table.filter(keys::org_id.eq(org.as_str()).and(keys::kid.eq(kid))).select(keys::id);
     let id = match set {
-        Some(set) => of_org.filter(keys::set_id.eq(set.to_string())).first(conn),
-        None => of_org.filter(keys::set_id.is_null()).first(conn),
+        Some(set) => {
+            let this = of_org.filter(keys::set_id.eq(set.to_string()));
+            on_backend!(conn, |c| this.first(c))
+        }
+        None => on_backend!(conn, |c| of_org.filter(keys::set_id.is_null()).first(c)),
     };
     Ok(id.optional()?)
 }
@@ -175,36 +186,38 @@ pub fn page(
     filter: Option<&TagFilter>,
     request: &PageRequest<EntityId>,
 ) -> Result<Page<Stored, EntityId>> {
-    let mut query = keys::table
-        .filter(keys::org_id.eq(org.as_str()))
-        .order(keys::id)
-        .limit(i64::from(request.size) + 1)
-        .select(columns!())
-        .into_boxed();
-    if let Some(set) = set {
-        query = query.filter(keys::set_id.eq(set.to_string()));
-    }
-    if let Some(after) = request.after {
-        query = query.filter(keys::id.gt(after.to_string()));
-    }
-    filter_by_tags!(query, filter, org, keys::id, tags::key_id);
-    let rows = query.load::<Row>(conn)?;
+    let rows = on_backend!(conn, |c| {
+        let mut query = keys::table
+            .filter(keys::org_id.eq(org.as_str()))
+            .order(keys::id)
+            .limit(i64::from(request.size) + 1)
+            .select(columns!())
+            .into_boxed();
+        if let Some(set) = set {
+            query = query.filter(keys::set_id.eq(set.to_string()));
+        }
+        if let Some(after) = request.after {
+            query = query.filter(keys::id.gt(after.to_string()));
+        }
+        filter_by_tags!(query, filter, org, keys::id, tags::key_id);
+        query.load::<Row>(c)
+    })?;
     let all = rows.into_iter().map(from_row).collect::<Result<Vec<_>>>()?;
     Ok(Page::cut(all, request.size, |key| key.id))
 }
 
 /// Adds a key.
 pub fn insert(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
-    diesel::insert_into(keys::table)
+    on_backend!(conn, |c| diesel::insert_into(keys::table)
         .values((keys::id.eq(key.id.to_string()), keys::org_id.eq(org.as_str()), values!(key)))
-        .execute(conn)?;
+        .execute(c))?;
     super::tags::replace(conn, org, Owner::Key(key.id), key.tags.as_ref())
 }
 
 /// Writes all of a key in the place of `old`, which is there.
 pub fn replace(conn: &mut Conn, org: &OrgId, old: &Stored, key: &Stored) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(key.id.to_string()));
-    diesel::update(keys::table.filter(this)).set(values!(key)).execute(conn)?;
+    on_backend!(conn, |c| diesel::update(keys::table.filter(this)).set(values!(key)).execute(c))?;
     if old.tags == key.tags {
         return Ok(());
     }
@@ -214,15 +227,14 @@ pub fn replace(conn: &mut Conn, org: &OrgId, old: &Stored, key: &Stored) -> Resu
 /// Puts a key into a key set.
 pub fn set_key_set(conn: &mut Conn, org: &OrgId, id: EntityId, set: EntityId, now: Timestamp) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));
-    diesel::update(keys::table.filter(this))
-        .set((keys::set_id.eq(set.to_string()), keys::updated_ms.eq(now.timestamp_millis())))
-        .execute(conn)?;
+    let change = (keys::set_id.eq(set.to_string()), keys::updated_ms.eq(now.timestamp_millis()));
+    on_backend!(conn, |c| diesel::update(keys::table.filter(this)).set(change).execute(c))?;
     Ok(())
 }
 
 /// Removes a key.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: EntityId) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));
-    diesel::delete(keys::table.filter(this)).execute(conn)?;
+    on_backend!(conn, |c| diesel::delete(keys::table.filter(this)).execute(c))?;
     Ok(())
 }

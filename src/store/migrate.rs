@@ -2,16 +2,22 @@
 
 use std::path::Path;
 
-use diesel::migration::Migration;
+use diesel::backend::Backend;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Conn, Db, look};
+use super::conn::{Conn, Db, look, on_backend};
 use crate::error::{Error, Result};
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// For SQLite. Each step has a twin of the same name below.
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// For PostgreSQL.
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Where Diesel keeps the versions that were applied.
 const HISTORY: &str = "__diesel_schema_migrations";
@@ -31,7 +37,11 @@ pub async fn run(db: &Db) -> Result<Vec<String>> {
     db.settle().await?;
     db.write("migrate", |conn| {
         let missing = missing(conn)?;
-        conn.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+        match conn {
+            Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop),
+            Conn::Postgres(conn) => conn.run_pending_migrations(POSTGRES).map(drop),
+        }
+        .map_err(failed)?;
         Ok(missing)
     })
     .await
@@ -51,17 +61,18 @@ pub async fn require_current(db: &Db) -> Result<()> {
 /// Whether the database at `path`, whatever its schema, holds data keys that only its master key can open.
 /// Changes nothing.
 pub fn holds_keyring(path: &Path) -> Result<bool> {
-    look(path, |conn| {
-        if !tables(conn)?.iter().any(|name| name == "keyring") {
-            return Ok(false);
-        }
-        Ok(!texts(conn, "SELECT 'one' AS text FROM keyring LIMIT 1")?.is_empty())
-    })
+    let conn = &mut look(path)?;
+    if !tables(conn)?.iter().any(|name| name == "keyring") {
+        return Ok(false);
+    }
+    Ok(!texts(conn, "SELECT 'one' AS text FROM keyring LIMIT 1")?.is_empty())
 }
 
 fn missing(conn: &mut Conn) -> Result<Vec<String>> {
-    let mut known = diesel::migration::MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(failed)?;
-    known.sort_unstable_by(|one, two| one.name().version().cmp(&two.name().version()));
+    let known = match conn {
+        Conn::Sqlite(_) => versions::<Sqlite>(&SQLITE)?,
+        Conn::Postgres(_) => versions::<Pg>(&POSTGRES)?,
+    };
     let tables = tables(conn)?;
     // Diesel's own functions would make the table.
     let applied = if tables.iter().any(|name| name == HISTORY) {
@@ -69,16 +80,14 @@ fn missing(conn: &mut Conn) -> Result<Vec<String>> {
     } else {
         Vec::new()
     };
-    let is = |version: &str, migration: &dyn Migration<Sqlite>| migration.name().version() == version.into();
-    let ours = applied.iter().any(|version| known.iter().any(|migration| is(version, &**migration)));
-    if !ours && tables.iter().any(|name| name != HISTORY) {
+    let is_known = |version: &String| known.iter().any(|(known, _)| known == version);
+    if !applied.iter().any(is_known) && tables.iter().any(|name| name != HISTORY) {
         return Err(Error::setup(
             "the database belongs to another program: it has tables that hook-keys did not make, and hook-keys \
-             must have a file of its own",
+             must have a database or a schema of its own",
         ));
     }
-    let newer = applied.iter().find(|version| !known.iter().any(|migration| is(version, &**migration)));
-    if let Some(version) = newer {
+    if let Some(version) = applied.iter().find(|version| !is_known(version)) {
         return Err(Error::setup(format!(
             "the database was migrated by a newer hook-keys (it has migration {version}, which {} {} does \
              not know): start that newer version, or restore a backup",
@@ -86,21 +95,37 @@ fn missing(conn: &mut Conn) -> Result<Vec<String>> {
             env!("CARGO_PKG_VERSION"),
         )));
     }
-    let lacks = known.iter().filter(|migration| !applied.iter().any(|version| is(version, &***migration)));
-    Ok(lacks.map(|migration| migration.name().to_string()).collect())
+    let lacks = known.into_iter().filter(|(version, _)| !applied.contains(version));
+    Ok(lacks.map(|(_, name)| name).collect())
 }
 
-/// The names of all tables and views that are not SQLite's own.
+/// Version and name of every migration, oldest first.
+fn versions<B: Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, String)>> {
+    let migrations: Vec<Box<dyn Migration<B>>> = source.migrations().map_err(failed)?;
+    let names = migrations.iter().map(Migration::name);
+    let mut all: Vec<_> = names.map(|name| (name.version().to_string(), name.to_string())).collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
+/// The names of all tables and views that are not the database's own.
 fn tables(conn: &mut Conn) -> Result<Vec<String>> {
-    texts(
-        conn,
-        "SELECT name AS text FROM sqlite_master
-         WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-    )
+    let query = match conn {
+        Conn::Sqlite(_) => {
+            "SELECT name AS text FROM sqlite_master
+             WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        }
+        Conn::Postgres(_) => {
+            "SELECT table_name::text AS text FROM information_schema.tables
+             WHERE table_schema = current_schema()"
+        }
+    };
+    texts(conn, query)
 }
 
 fn texts(conn: &mut Conn, sql: &str) -> Result<Vec<String>> {
-    Ok(diesel::sql_query(sql).load::<Line>(conn)?.into_iter().map(|line| line.text).collect())
+    let lines: Vec<Line> = on_backend!(conn, |c| diesel::sql_query(sql).load(c))?;
+    Ok(lines.into_iter().map(|line| line.text).collect())
 }
 
 #[derive(QueryableByName)]
@@ -117,25 +142,60 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 mod tests {
     use super::*;
 
+    fn memory() -> Conn {
+        Conn::Sqlite(SqliteConnection::establish(":memory:").unwrap())
+    }
+
+    fn migrate(conn: &mut Conn) {
+        let Conn::Sqlite(conn) = conn else { unreachable!() };
+        conn.run_pending_migrations(SQLITE).unwrap();
+    }
+
     fn objects(conn: &mut Conn) -> Vec<String> {
         texts(conn, "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL ORDER BY sql").unwrap()
     }
 
     #[test]
     fn every_migration_can_be_undone_and_done_again() {
-        let mut conn = Conn::establish(":memory:").unwrap();
-        conn.run_pending_migrations(MIGRATIONS).unwrap();
+        let mut conn = memory();
+        migrate(&mut conn);
         let before = objects(&mut conn);
-        conn.revert_all_migrations(MIGRATIONS).unwrap();
+        let Conn::Sqlite(sqlite) = &mut conn else { unreachable!() };
+        sqlite.revert_all_migrations(SQLITE).unwrap();
         assert_eq!(objects(&mut conn).len(), 2, "the history of migrations and SQLite's own sequence remain");
-        conn.run_pending_migrations(MIGRATIONS).unwrap();
+        migrate(&mut conn);
         assert_eq!(objects(&mut conn), before);
     }
 
     #[test]
+    fn both_databases_get_the_same_tables() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let names = |of: &str| {
+            let entries = std::fs::read_dir(root.join(of)).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("sqlite"), names("postgres"));
+        for name in names("sqlite") {
+            for file in ["up.sql", "down.sql"] {
+                let read = |of: &str| std::fs::read_to_string(root.join(of).join(&name).join(file)).unwrap();
+                let translated = read("postgres")
+                    .replace(
+                        "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                        "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
+                    )
+                    .replace(" COLLATE \"C\"", "")
+                    .replace("BYTEA", "BLOB");
+                assert_eq!(translated, read("sqlite"), "{name:?}/{file}");
+            }
+        }
+    }
+
+    #[test]
     fn the_schema_file_tells_the_tables_as_they_are() {
-        let mut conn = Conn::establish(":memory:").unwrap();
-        conn.run_pending_migrations(MIGRATIONS).unwrap();
+        let mut conn = memory();
+        migrate(&mut conn);
         let columns = texts(
             &mut conn,
             "SELECT m.name || '.' || c.name || ' ' || c.type || iif(c.\"notnull\", '', '?') AS text

@@ -14,14 +14,20 @@ pub mod sealed;
 pub mod tags;
 pub mod tokens;
 
-pub use conn::{Conn, Db};
+pub use conn::{Conn, Db, Place, Postgres, TlsFiles};
+
+use conn::Meaning;
 
 use crate::domain::Timestamp;
 use crate::error::{Error, Result};
 
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
-        Self::internal("database", error)
+        match conn::meaning(&error) {
+            Meaning::Away => Self::unavailable("database", error),
+            Meaning::LostRace => Self::lost_race(error),
+            Meaning::Fault => Self::internal("database", error),
+        }
     }
 }
 

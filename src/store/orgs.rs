@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::orgs;
 use super::{corrupt, from_ms};
 use crate::domain::ids::OrgId;
@@ -41,38 +41,43 @@ pub fn insert(conn: &mut Conn, org: &Org) -> Result<()> {
         hook_key_limit: org.hook_key_limit.map(i64::from),
         created_ms: org.created.timestamp_millis(),
     };
-    diesel::insert_into(orgs::table).values(row).execute(conn)?;
+    on_backend!(conn, |c| diesel::insert_into(orgs::table).values(row).execute(c))?;
     Ok(())
 }
 
 /// All orgs, by name.
 pub fn list(conn: &mut Conn) -> Result<Vec<Org>> {
-    let rows = orgs::table.select(Row::as_select()).order(orgs::name).load(conn)?;
+    let rows = on_backend!(conn, |c| orgs::table.select(Row::as_select()).order(orgs::name).load(c))?;
     rows.into_iter().map(Org::try_from).collect()
 }
 
 /// The org of this name.
 pub fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Org>> {
-    let row = orgs::table.filter(orgs::name.eq(name)).select(Row::as_select()).first(conn).optional()?;
+    let row = on_backend!(conn, |c| orgs::table
+        .filter(orgs::name.eq(name))
+        .select(Row::as_select())
+        .first(c)
+        .optional())?;
     row.map(Org::try_from).transpose()
 }
 
 /// The org of this id.
 pub fn find(conn: &mut Conn, id: &OrgId) -> Result<Option<Org>> {
-    let row = orgs::table.find(id.as_str()).select(Row::as_select()).first(conn).optional()?;
+    let row =
+        on_backend!(conn, |c| orgs::table.find(id.as_str()).select(Row::as_select()).first(c).optional())?;
     row.map(Org::try_from).transpose()
 }
 
 /// Sets or clears the org's own limit of hook keys.
 pub fn set_hook_key_limit(conn: &mut Conn, id: &OrgId, limit: Option<u32>) -> Result<()> {
-    diesel::update(orgs::table.find(id.as_str()))
+    on_backend!(conn, |c| diesel::update(orgs::table.find(id.as_str()))
         .set(orgs::hook_key_limit.eq(limit.map(i64::from)))
-        .execute(conn)?;
+        .execute(c))?;
     Ok(())
 }
 
 /// Removes the org and all that belongs to it.
 pub fn delete(conn: &mut Conn, id: &OrgId) -> Result<()> {
-    diesel::delete(orgs::table.find(id.as_str())).execute(conn)?;
+    on_backend!(conn, |c| diesel::delete(orgs::table.find(id.as_str())).execute(c))?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::{hook_keys, inline_hooks, keys};
 use crate::error::Result;
 
@@ -73,15 +73,18 @@ impl Column {
 pub fn count(conn: &mut Conn, from: Option<&[u8]>, until: Option<&[u8]>) -> Result<u64> {
     macro_rules! counted {
         ($table:ident :: $column:ident) => {{
-            let mut query = $table::table.select(count_star()).into_boxed();
-            query = query.filter($table::$column.nullable().is_not_null());
-            if let Some(from) = from {
-                query = query.filter($table::$column.nullable().ge(from));
-            }
-            if let Some(until) = until {
-                query = query.filter($table::$column.nullable().lt(until));
-            }
-            query.first::<i64>(conn)?.unsigned_abs()
+            let found = on_backend!(conn, |c| {
+                let mut query = $table::table.select(count_star()).into_boxed();
+                query = query.filter($table::$column.nullable().is_not_null());
+                if let Some(from) = from {
+                    query = query.filter($table::$column.nullable().ge(from));
+                }
+                if let Some(until) = until {
+                    query = query.filter($table::$column.nullable().lt(until));
+                }
+                query.first::<i64>(c)
+            });
+            found?.unsigned_abs()
         }};
     }
     Ok(counted!(hook_keys::private_key)
@@ -94,19 +97,19 @@ pub fn count(conn: &mut Conn, from: Option<&[u8]>, until: Option<&[u8]>) -> Resu
 pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<Vec<Value>> {
     macro_rules! values {
         ($table:ident :: $column:ident) => {
-            $table::table
+            on_backend!(conn, |c| $table::table
                 .filter($table::seq.gt(after).and($table::$column.is_not_null()))
                 .order($table::seq)
                 .limit(limit)
                 .select(($table::seq, $table::org_id, $table::id, $table::$column.assume_not_null()))
-                .load::<(i64, String, String, Vec<u8>)>(conn)?
-                .into_iter()
-                .map(|(seq, org, id, blob)| Value { seq, org, id, blob, beside: Beside::Nothing })
-                .collect()
+                .load::<(i64, String, String, Vec<u8>)>(c))?
+            .into_iter()
+            .map(|(seq, org, id, blob)| Value { seq, org, id, blob, beside: Beside::Nothing })
+            .collect()
         };
     }
     Ok(match column {
-        Column::HookKeyPrivateKey => hook_keys::table
+        Column::HookKeyPrivateKey => on_backend!(conn, |c| hook_keys::table
             .filter(hook_keys::seq.gt(after))
             .order(hook_keys::seq)
             .limit(limit)
@@ -117,19 +120,13 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
                 hook_keys::private_key,
                 hook_keys::modulus,
             ))
-            .load::<(i64, String, String, Vec<u8>, String)>(conn)?
-            .into_iter()
-            .map(|(seq, org, id, blob, modulus)| Value {
-                seq,
-                org,
-                id,
-                blob,
-                beside: Beside::Modulus(modulus),
-            })
-            .collect(),
+            .load::<(i64, String, String, Vec<u8>, String)>(c))?
+        .into_iter()
+        .map(|(seq, org, id, blob, modulus)| Value { seq, org, id, blob, beside: Beside::Modulus(modulus) })
+        .collect(),
         Column::InlineHookHeaders => values!(inline_hooks::headers),
         Column::InlineHookSecret => values!(inline_hooks::secret),
-        Column::KeyPrivateKey => keys::table
+        Column::KeyPrivateKey => on_backend!(conn, |c| keys::table
             .filter(keys::seq.gt(after).and(keys::private_key.is_not_null()))
             .order(keys::seq)
             .limit(limit)
@@ -141,15 +138,15 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
                 keys::jwk,
                 keys::pem_public,
             ))
-            .load::<(i64, String, String, Vec<u8>, Option<String>, Option<String>)>(conn)?
-            .into_iter()
-            .map(|(seq, org, id, blob, jwk, pem)| Value {
-                seq,
-                org,
-                id,
-                blob,
-                beside: Beside::Public { jwk, pem },
-            })
-            .collect(),
+            .load::<(i64, String, String, Vec<u8>, Option<String>, Option<String>)>(c))?
+        .into_iter()
+        .map(|(seq, org, id, blob, jwk, pem)| Value {
+            seq,
+            org,
+            id,
+            blob,
+            beside: Beside::Public { jwk, pem },
+        })
+        .collect(),
     })
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::corrupt;
 use super::schema::tags;
 use crate::domain::ids::{EntityId, OrgId};
@@ -23,27 +23,33 @@ pub fn page(
     tag: Option<&str>,
     request: &PageRequest<Tagged>,
 ) -> Result<Page<Tagged, Tagged>> {
+    // Nothing has such a tag, and PostgreSQL does not even take the question.
+    if tag.is_some_and(|tag| tag.contains('\0')) {
+        return Ok(Page { rows: Vec::new(), next: None });
+    }
     let id = || coalesce(tags::key_id, tags::set_id);
-    let mut query = tags::table
-        .filter(tags::org_id.eq(org.as_str()))
-        .order((tags::tag, id(), tags::set_id.is_not_null()))
-        .limit(i64::from(request.size) + 1)
-        .select((tags::key_id, tags::set_id, tags::tag))
-        .into_boxed();
-    if let Some(tag) = tag {
-        query = query.filter(tags::tag.eq(tag));
-    }
-    if let Some(Tagged { owner, tag }) = &request.after {
-        let (last, is_key) = match owner {
-            Owner::Key(id) => (id.to_string(), true),
-            Owner::KeySet(id) => (id.to_string(), false),
-        };
-        // A key set with the id of the last key comes after it.
-        let twin = id().eq(last.clone()).and(tags::set_id.is_not_null()).and(is_key.into_sql::<Bool>());
-        let same_tag = tags::tag.eq(tag).and(id().gt(last).or(twin));
-        query = query.filter(tags::tag.gt(tag).or(same_tag));
-    }
-    let rows = query.load::<(Option<String>, Option<String>, String)>(conn)?;
+    let rows = on_backend!(conn, |c| {
+        let mut query = tags::table
+            .filter(tags::org_id.eq(org.as_str()))
+            .order((tags::tag, id(), tags::set_id.is_not_null()))
+            .limit(i64::from(request.size) + 1)
+            .select((tags::key_id, tags::set_id, tags::tag))
+            .into_boxed();
+        if let Some(tag) = tag {
+            query = query.filter(tags::tag.eq(tag));
+        }
+        if let Some(Tagged { owner, tag }) = &request.after {
+            let (last, is_key) = match owner {
+                Owner::Key(id) => (id.to_string(), true),
+                Owner::KeySet(id) => (id.to_string(), false),
+            };
+            // A key set with the id of the last key comes after it.
+            let twin = id().eq(last.clone()).and(tags::set_id.is_not_null()).and(is_key.into_sql::<Bool>());
+            let same_tag = tags::tag.eq(tag).and(id().gt(last).or(twin));
+            query = query.filter(tags::tag.gt(tag).or(same_tag));
+        }
+        query.load::<(Option<String>, Option<String>, String)>(c)
+    })?;
     let rows = rows.into_iter().map(|(key, set, tag)| {
         let owner = match (key, set) {
             (Some(id), _) => Owner::Key(entity(&id)?),
@@ -67,8 +73,10 @@ pub(super) fn replace(conn: &mut Conn, org: &OrgId, owner: Owner, new: Option<&T
     };
     let of_org = tags::table.filter(tags::org_id.eq(org.as_str()));
     match (&key, &set) {
-        (Some(key), _) => diesel::delete(of_org.filter(tags::key_id.eq(key))).execute(conn)?,
-        (None, set) => diesel::delete(of_org.filter(tags::set_id.eq(set))).execute(conn)?,
+        (Some(key), _) => {
+            on_backend!(conn, |c| diesel::delete(of_org.filter(tags::key_id.eq(key))).execute(c))?
+        }
+        (None, set) => on_backend!(conn, |c| diesel::delete(of_org.filter(tags::set_id.eq(set))).execute(c))?,
     };
     let rows: Vec<_> = new
         .map(Tags::as_slice)
@@ -78,7 +86,7 @@ pub(super) fn replace(conn: &mut Conn, org: &OrgId, owner: Owner, new: Option<&T
             (tags::org_id.eq(org.as_str()), tags::key_id.eq(&key), tags::set_id.eq(&set), tags::tag.eq(tag))
         })
         .collect();
-    diesel::insert_into(tags::table).values(rows).execute(conn)?;
+    on_backend!(conn, |c| diesel::insert_into(tags::table).values(rows).execute(c))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::conn::Conn;
+use super::conn::{Conn, on_backend};
 use super::schema::api_tokens;
 use super::{corrupt, from_ms};
 use crate::domain::Timestamp;
@@ -60,7 +60,7 @@ pub fn insert(conn: &mut Conn, token: &Token, digest: &Digest) -> Result<()> {
         Expiry::Idle(window) => (i64::try_from(window.as_millis()).ok(), None),
         Expiry::At(moment) => (None, Some(moment.timestamp_millis())),
     };
-    diesel::insert_into(api_tokens::table)
+    on_backend!(conn, |c| diesel::insert_into(api_tokens::table)
         .values((
             api_tokens::id.eq(token.id.as_str()),
             api_tokens::org_id.eq(token.org.as_str()),
@@ -71,44 +71,49 @@ pub fn insert(conn: &mut Conn, token: &Token, digest: &Digest) -> Result<()> {
             api_tokens::idle_ms.eq(idle),
             api_tokens::expires_ms.eq(expires),
         ))
-        .execute(conn)?;
+        .execute(c))?;
     Ok(())
 }
 
 /// The token with this digest, live or not.
 pub fn find_by_digest(conn: &mut Conn, digest: &Digest) -> Result<Option<Token>> {
-    let row = api_tokens::table
+    let row = on_backend!(conn, |c| api_tokens::table
         .filter(api_tokens::digest.eq(digest.as_slice()))
         .select(Row::as_select())
-        .first(conn)
-        .optional()?;
+        .first(c)
+        .optional())?;
     row.map(Token::try_from).transpose()
 }
 
 /// All tokens in creation order, of one org or of every org.
 pub fn list(conn: &mut Conn, org: Option<&OrgId>) -> Result<Vec<Token>> {
-    let mut query = api_tokens::table.select(Row::as_select()).order(api_tokens::seq).into_boxed();
-    if let Some(org) = org {
-        query = query.filter(api_tokens::org_id.eq(org.as_str()));
-    }
-    query.load(conn)?.into_iter().map(Token::try_from).collect()
+    let rows: Vec<Row> = on_backend!(conn, |c| {
+        let mut query = api_tokens::table.select(Row::as_select()).order(api_tokens::seq).into_boxed();
+        if let Some(org) = org {
+            query = query.filter(api_tokens::org_id.eq(org.as_str()));
+        }
+        query.load(c)
+    })?;
+    rows.into_iter().map(Token::try_from).collect()
 }
 
 /// Marks a token revoked; an earlier revocation keeps its time. False when there is no such token.
 pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<bool> {
     let this = api_tokens::table.filter(api_tokens::id.eq(id.as_str()));
-    diesel::update(this.filter(api_tokens::revoked_ms.is_null()))
+    on_backend!(conn, |c| diesel::update(this.filter(api_tokens::revoked_ms.is_null()))
         .set(api_tokens::revoked_ms.eq(now.timestamp_millis()))
-        .execute(conn)?;
-    Ok(diesel::select(diesel::dsl::exists(this)).get_result(conn)?)
+        .execute(c))?;
+    Ok(on_backend!(conn, |c| diesel::select(diesel::dsl::exists(this)).get_result(c))?)
 }
 
 /// Records a use, unless a later one is on record.
 pub fn record_use(conn: &mut Conn, id: &TokenId, at: Timestamp) -> Result<()> {
     let at = at.timestamp_millis();
     let older = api_tokens::last_used_ms.is_null().or(api_tokens::last_used_ms.lt(at).assume_not_null());
-    diesel::update(api_tokens::table.filter(api_tokens::id.eq(id.as_str())).filter(older))
-        .set(api_tokens::last_used_ms.eq(at))
-        .execute(conn)?;
+    on_backend!(conn, |c| diesel::update(
+        api_tokens::table.filter(api_tokens::id.eq(id.as_str())).filter(older)
+    )
+    .set(api_tokens::last_used_ms.eq(at))
+    .execute(c))?;
     Ok(())
 }

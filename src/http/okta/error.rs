@@ -60,8 +60,8 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             Kind::NotPermitted => {
                 plain("E0000006", "You do not have permission to perform the requested action")
             }
-            // The services of this API are always available.
-            Kind::Unavailable | Kind::Setup(_) | Kind::Internal => plain("E0000009", "Internal Server Error"),
+            Kind::Unavailable => plain("E0000010", "Service is in read only mode"),
+            Kind::Setup(_) | Kind::Internal => plain("E0000009", "Internal Server Error"),
         },
         Failure::InvalidBearer => plain("E0000011", "Invalid token provided"),
         Failure::UnknownPath => plain("E0000008", "The requested path was not found"),

@@ -1,6 +1,7 @@
 //! A server for each test, in this process: its own SQLite file, a clock the test can move, port 0.
 
 pub mod answer;
+pub mod database;
 pub mod keys;
 pub mod private;
 pub mod process;
@@ -8,12 +9,11 @@ pub mod service;
 pub mod spec;
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use hook_keys::app::{App, Base, Files, Parts};
 use hook_keys::config::{Layers, Settings};
 use hook_keys::crypto::KeyPool;
@@ -28,11 +28,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
+pub use database::{Database, sql};
 
 /// Key pairs for all tests of this process: they cost more than anything else here.
 static POOL: LazyLock<Arc<KeyPool>> = LazyLock::new(|| Arc::new(KeyPool::start(8).unwrap()));
-
-const DATABASE: &str = "test.db";
 
 /// Lets inline hooks call this machine, with more patience than any of them needs, however busy it is.
 pub const LOOPBACK: [(&str, &str); 3] = [
@@ -52,8 +51,9 @@ pub struct Server {
     pub clock: Arc<TestClock>,
     pub orgs: Orgs,
     pub tokens: Tokens,
+    pub database: Database,
     handle: ServerHandle,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 /// A clock that stands still until a test moves it.
@@ -105,14 +105,16 @@ impl Server {
         let born = "2026-01-31T23:59:58.765Z".parse().unwrap();
         let clock = Arc::new(TestClock(Mutex::new(born)));
         let parts = Parts { clock: Arc::clone(&clock) as _, ..parts };
-        let settings = settings(directory.path(), variables);
+        let database = Database::create(directory.path());
+        let settings = settings(&database, variables);
         let base = base(&settings, parts).await;
         let (orgs, tokens) = (base.orgs.clone(), base.tokens.clone());
         let app = Arc::new(App::build(&settings, &Files::read(&settings).unwrap(), base).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let handle = run(app, listener);
-        Self { base: format!("http://{address}"), clock, orgs, tokens, handle, directory }
+        let base = format!("http://{address}");
+        Self { base, clock, orgs, tokens, database, handle, _directory: directory }
     }
 
     /// Makes an org and a client that may do everything in it.
@@ -147,11 +149,7 @@ impl Server {
 
     /// Runs SQL on the server's database.
     pub fn sql(&self, statement: &str) {
-        sql(&self.database(), statement);
-    }
-
-    pub fn database(&self) -> PathBuf {
-        self.directory.path().join(DATABASE)
+        self.database.sql(statement);
     }
 
     pub fn address(&self) -> &str {
@@ -165,17 +163,9 @@ impl Drop for Server {
     }
 }
 
-/// Runs SQL on a database, as another hand would.
-pub fn sql(database: &Path, statement: &str) {
-    let mut conn = SqliteConnection::establish(&database.to_string_lossy()).unwrap();
-    for statement in ["PRAGMA busy_timeout = 10000", "PRAGMA foreign_keys = ON", statement] {
-        diesel::sql_query(statement).execute(&mut conn).unwrap();
-    }
-}
-
 /// Everything a request needs, on a database in `directory`.
 pub async fn app(directory: &Path) -> App {
-    let settings = settings(directory, &[]);
+    let settings = settings(&Database::Sqlite(directory.join("test.db")), &[]);
     let base = base(&settings, Parts::default()).await;
     App::build(&settings, &Files::read(&settings).unwrap(), base).await.unwrap()
 }
@@ -184,9 +174,9 @@ async fn base(settings: &Settings, parts: Parts) -> Base {
     Base::open(settings, Parts { pool: Some(Arc::clone(&POOL)), ..parts }, true).await.unwrap()
 }
 
-fn settings(directory: &Path, more: &[(&str, &str)]) -> Settings {
-    let database = format!("sqlite:{}", directory.join(DATABASE).display());
-    let own = [("HOOK_KEYS_DATABASE_URL", database.as_str()), ("HOOK_KEYS_MASTER_KEY", MASTER_KEY)];
+fn settings(database: &Database, more: &[(&str, &str)]) -> Settings {
+    let url = database.url();
+    let own = [("HOOK_KEYS_DATABASE_URL", url.as_str()), ("HOOK_KEYS_MASTER_KEY", MASTER_KEY)];
     let variables = own.iter().chain(more).map(|(name, value)| (name.into(), value.into()));
     Layers::defaults().unwrap().with_environment(variables).unwrap().check().unwrap()
 }

@@ -148,10 +148,9 @@ async fn the_database_itself_refuses_to_lose_a_used_key() {
     let acme = server.org("acme").await;
     let key = acme.create("k").await;
     acme.use_key(&key, "My hook").await;
-    let path = server.database();
     let refused =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| server.sql("DELETE FROM hook_keys")));
-    assert!(refused.is_err(), "{} let a used key go", path.display());
+    assert!(refused.is_err(), "the database let a used key go");
     acme.get(&path_of(&key)).await.expect(200);
 }
 

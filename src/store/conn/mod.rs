@@ -1,0 +1,296 @@
+//! Connections and transactions, on either database.
+
+mod postgres;
+mod sqlite;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
+use diesel::connection::TransactionManager;
+use diesel::result::DatabaseErrorKind;
+use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
+use diesel::{Connection, QueryResult, SqliteConnection};
+use tokio::runtime::Handle;
+
+use crate::error::{Error, Result};
+
+pub use postgres::{PgConn, Postgres, TlsFiles};
+
+/// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
+const SQLITE_READERS: usize = 4;
+
+/// How often a transaction is tried that lost against another one.
+const TRIES: usize = 5;
+
+/// A connection to one of the two databases. Query text is written once and runs on both: see [`on_backend`].
+pub enum Conn {
+    /// SQLite.
+    Sqlite(SqliteConnection),
+    /// PostgreSQL.
+    Postgres(Box<PgConn>),
+}
+
+/// Runs ordinary Diesel code on the connection inside a [`Conn`], whichever it is.
+macro_rules! on_backend {
+    ($conn:expr, |$c:ident| $body:expr) => {
+        match $conn {
+            $crate::store::conn::Conn::Sqlite($c) => $body,
+            $crate::store::conn::Conn::Postgres($c) => {
+                let $c = &mut **$c;
+                $body
+            }
+        }
+    };
+}
+pub(super) use on_backend;
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server, and how many connections to have to it.
+    Postgres(Arc<Postgres>, usize),
+}
+
+/// The database: connections that write, connections that read, all used on blocking threads.
+#[derive(Clone)]
+pub struct Db {
+    place: Place,
+    runtime: Handle,
+    readers: managed::Pool<Manager>,
+    writers: managed::Pool<Manager>,
+}
+
+impl Db {
+    /// Opens the database and changes nothing in it yet. With `create`, a missing SQLite file is made with mode
+    /// 0600, and empty. Closures run on the blocking threads of `runtime`.
+    pub async fn open(place: Place, create: bool, runtime: Handle) -> Result<Self> {
+        let (readers, writers) = match &place {
+            Place::Sqlite(path) => {
+                sqlite::prepare_file(path, create)?;
+                (SQLITE_READERS, 1)
+            }
+            // Writers wait for one another in the database: more of them would only hold connections.
+            Place::Postgres(_, connections) => (connections.saturating_sub(2).max(1), 2),
+        };
+        let pool = |read_only, size| {
+            let manager = Manager { place: place.clone(), read_only, runtime: runtime.clone() };
+            managed::Pool::builder(manager)
+                .max_size(size)
+                .build()
+                .map_err(|error| Error::internal("database pool", error))
+        };
+        let (readers, writers) = (pool(true, readers)?, pool(false, writers)?);
+        let db = Self { place, runtime, readers, writers };
+        db.look(|_| Ok(())).await?;
+        Ok(db)
+    }
+
+    /// Runs `work` on the database as it is, on a connection of its own that changes nothing.
+    pub(super) async fn look<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        match &self.place {
+            Place::Sqlite(path) => {
+                let path = path.clone();
+                self.blocking(move || work(&mut look(&path)?)).await
+            }
+            Place::Postgres(..) => self.read(work).await,
+        }
+    }
+
+    /// Opens a connection that writes, so that a database that cannot be written is found out now.
+    pub(super) async fn settle(&self) -> Result<()> {
+        let taken = take(&self.writers).await.map(drop);
+        taken.map_err(|error| match &self.place {
+            Place::Sqlite(path) => sqlite::unopened(path, &error),
+            Place::Postgres(..) => error,
+        })
+    }
+
+    /// Runs `work` on a connection that cannot write.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut conn = take(&self.readers).await?;
+        self.blocking(move || work(&mut conn)).await
+    }
+
+    /// Runs `work` as one transaction that has the only right to write from its start; an error rolls it back.
+    /// `name` goes to the log. `work` may be run again, so it must have no effect outside the database.
+    pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut conn = take(&self.writers).await?;
+        let outcome = self.blocking(move || transaction(&mut conn, work)).await;
+        outcome.map_err(|error| error.within(name))
+    }
+
+    /// Closes every connection, those that write last: SQLite then merges its log into the database file.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writers.close();
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let outcome = self.runtime.spawn_blocking(work).await;
+        outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))
+    }
+}
+
+/// A connection that changes nothing, to any SQLite file, whoever made it.
+pub(super) fn look(path: &Path) -> Result<Conn> {
+    sqlite::look(path).map(Conn::Sqlite)
+}
+
+/// What an error of the database means.
+pub(super) enum Meaning {
+    /// The database is gone, or too slow.
+    Away,
+    /// The transaction lost against another one.
+    LostRace,
+    /// Something is wrong with us or with the data.
+    Fault,
+}
+
+/// What `error` means. The drivers tell some of it in words only.
+pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
+    let (kind, message) = match error {
+        DatabaseError(kind, info) => (kind, info.message()),
+        BrokenTransactionManager => return Meaning::Away,
+        _ => return Meaning::Fault,
+    };
+    let says = |known: &[&str]| known.iter().any(|known| message.contains(known));
+    match kind {
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Meaning::Away,
+        DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
+        _ if says(&["deadlock detected"]) => Meaning::LostRace,
+        _ if says(&["connection closed", "terminating connection", "statement timeout"]) => Meaning::Away,
+        _ => Meaning::Fault,
+    }
+}
+
+fn transaction<T>(conn: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        begin(conn)?;
+        let outcome = work(conn).and_then(|value| {
+            on_backend!(conn, |c| commit(c))?;
+            Ok(value)
+        });
+        let error = match outcome {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        // If this fails too, the connection is not used again.
+        drop(on_backend!(conn, |c| rollback(c)));
+        if !error.is_passing() || tries == TRIES {
+            return Err(error);
+        }
+        tries += 1;
+    }
+}
+
+fn begin(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) => sqlite::begin(conn),
+        Conn::Postgres(conn) => postgres::begin(conn),
+    }
+}
+
+fn commit<C: Connection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::commit_transaction(conn)
+}
+
+fn rollback<C: Connection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::rollback_transaction(conn)
+}
+
+async fn take(pool: &managed::Pool<Manager>) -> Result<managed::Object<Manager>> {
+    pool.get().await.map_err(|error| match error {
+        managed::PoolError::Backend(error) => error,
+        other => Error::internal("database pool", other),
+    })
+}
+
+struct Manager {
+    place: Place,
+    read_only: bool,
+    runtime: Handle,
+}
+
+impl Manager {
+    async fn establish(place: Place, read_only: bool) -> Result<Conn> {
+        let opening = match place {
+            Place::Sqlite(path) => {
+                tokio::task::spawn_blocking(move || Ok(Conn::Sqlite(sqlite::establish(&path, read_only)?)))
+            }
+            Place::Postgres(server, _) => {
+                let conn = server.connect().await?;
+                tokio::task::spawn_blocking(move || {
+                    let mut conn = PgConn::from(conn);
+                    server.prepare(&mut conn, read_only)?;
+                    Ok(Conn::Postgres(Box::new(conn)))
+                })
+            }
+        };
+        opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
+    }
+}
+
+impl managed::Manager for Manager {
+    type Type = Conn;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Conn> {
+        // On the background runtime: a connection to PostgreSQL lives as long as the runtime it was made on.
+        let opening = self.runtime.spawn(Self::establish(self.place.clone(), self.read_only));
+        opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
+    }
+
+    async fn recycle(&self, conn: &mut Conn, _: &Metrics) -> RecycleResult<Error> {
+        // A closure that panicked inside a transaction leaves the connection in it.
+        if on_backend!(conn, |c| is_broken(c)) {
+            return Err(RecycleError::message("left inside a transaction"));
+        }
+        Ok(())
+    }
+}
+
+fn is_broken<C: Connection>(conn: &mut C) -> bool {
+    C::TransactionManager::is_broken_transaction_manager(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_connection_to_a_deleted_database_fails_and_makes_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let db = Db::open(Place::Sqlite(path), true, Handle::current()).await.unwrap();
+        let fill =
+            |conn: &mut Conn| Ok(on_backend!(conn, |c| c.batch_execute("CREATE TABLE rows (id INTEGER)"))?);
+        db.write("fill", fill).await.unwrap();
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let error = db.read(|_| Ok(())).await.unwrap_err();
+        assert!(error.private().unwrap().contains("opening the database"), "{error:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}

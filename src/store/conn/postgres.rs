@@ -1,0 +1,198 @@
+//! PostgreSQL, by a driver in Rust: no libpq, TLS by rustls.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::TransactionManager;
+use diesel::{Connection, QueryResult, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::{Error, Result};
+
+/// A connection that blocks its thread, so that one query text serves both databases.
+pub type PgConn = AsyncConnectionWrapper<AsyncPgConnection>;
+
+/// The first half of the name of the advisory lock that writers hold; the second is the schema, so that two
+/// installations may share a database.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1751084907, hashtext(current_schema()))";
+
+/// Where a PostgreSQL server is and how to reach it.
+#[derive(Clone)]
+pub struct Postgres {
+    config: tokio_postgres::Config,
+    tls: Option<MakeRustlsConnect>,
+    patience: Duration,
+    /// For messages: without the password.
+    shown: String,
+}
+
+/// Files that TLS to the server needs.
+#[derive(Debug, Clone, Default)]
+pub struct TlsFiles {
+    /// Certificates to trust beside the system's.
+    pub ca: Option<PathBuf>,
+    /// The certificate that proves this client, and its private key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+impl Postgres {
+    /// Reads a URL such as `postgres://user@host:5432/database`. Outside this machine the connection is encrypted
+    /// and the server's certificate verified, whatever the URL says. `patience` bounds connecting and each
+    /// statement.
+    pub fn parse(url: &str, password: Option<&str>, files: &TlsFiles, patience: Duration) -> Result<Self> {
+        let mut config: tokio_postgres::Config =
+            url.parse().map_err(|_| Error::setup("database_url: use postgres://user@host:5432/database"))?;
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.connect_timeout(patience);
+        config.application_name(env!("CARGO_PKG_NAME"));
+        let shown = shown(&config);
+        let local = config.get_hosts().iter().all(is_local);
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable if local => None,
+            SslMode::Disable => {
+                return Err(Error::setup(format!(
+                    "database_url: {shown} is on another machine, so sslmode=disable would send everything in clear: \
+                     leave it out"
+                )));
+            }
+            SslMode::Prefer if local && files.ca.is_none() => None,
+            _ => {
+                config.ssl_mode(SslMode::Require);
+                Some(MakeRustlsConnect::new(client_config(files)?))
+            }
+        };
+        Ok(Self { config, tls, patience, shown })
+    }
+
+    /// Opens a connection. It must run on the runtime that drives connections.
+    pub(super) async fn connect(&self) -> Result<AsyncPgConnection> {
+        let connecting = timeout(self.patience, self.connect_patiently());
+        connecting.await.unwrap_or_else(|_| Err(self.away("it did not answer in time")))
+    }
+
+    async fn connect_patiently(&self) -> Result<AsyncPgConnection> {
+        match &self.tls {
+            None => {
+                let (client, connection) =
+                    self.config.connect(NoTls).await.map_err(|error| self.away(&causes(&error)))?;
+                let opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+                opened.map_err(|error| self.away(&error.to_string()))
+            }
+            Some(tls) => {
+                let (client, connection) =
+                    self.config.connect(tls.clone()).await.map_err(|error| self.away(&causes(&error)))?;
+                let opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+                opened.map_err(|error| self.away(&error.to_string()))
+            }
+        }
+    }
+
+    /// Settings of a new connection.
+    pub(super) fn prepare(&self, conn: &mut PgConn, read_only: bool) -> Result<()> {
+        let millis = self.patience.as_millis();
+        for setting in [
+            format!("SET statement_timeout = {millis}"),
+            format!("SET idle_in_transaction_session_timeout = {}", millis.saturating_mul(2)),
+            format!("SET default_transaction_read_only = {}", if read_only { "on" } else { "off" }),
+        ] {
+            diesel::sql_query(setting).execute(conn)?;
+        }
+        Ok(())
+    }
+
+    fn away(&self, cause: &str) -> Error {
+        Error::unavailable(&self.shown, cause)
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Postgres({})", self.shown)
+    }
+}
+
+/// Begins a transaction that has the only right to write: whoever else writes waits. So what a transaction has
+/// looked up stays true until it commits, as on SQLite.
+pub(super) fn begin(conn: &mut PgConn) -> QueryResult<()> {
+    <PgConn as Connection>::TransactionManager::begin_transaction(conn)?;
+    diesel::sql_query(LOCK).execute(conn).map(drop)
+}
+
+fn shown(config: &tokio_postgres::Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    });
+    format!("PostgreSQL at {}", hosts.collect::<Vec<_>>().join(", "))
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => {
+            let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+            name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+        }
+    }
+}
+
+/// An error with its causes, which hold the reason.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn client_config(files: &TlsFiles) -> Result<rustls::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::internal("TLS to PostgreSQL", error))?
+        .with_root_certificates(roots(files.ca.as_deref())?);
+    let Some((certificate, key)) = &files.client else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificates("postgres.cert_file", certificate)?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| unusable("postgres.key_file", key, &error))?;
+    builder.with_client_auth_cert(chain, private).map_err(|error| unusable("postgres.key_file", key, &error))
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    // What cannot be read of the system's certificates shows when a connection fails for want of them.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in ca.map(|ca| certificates("postgres.ca_file", ca)).transpose()?.unwrap_or_default() {
+        let added = roots.add(certificate);
+        added.map_err(|error| unusable("postgres.ca_file", ca.unwrap_or(Path::new("")), &error))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let read =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(unusable(setting, path, &"it holds no certificate in PEM form")),
+        Err(error) => Err(unusable(setting, path, &error)),
+    }
+}
+
+fn unusable(setting: &str, path: &Path, problem: &dyn fmt::Display) -> Error {
+    Error::setup(format!("{setting}: {} cannot be used: {problem}", path.display()))
+}

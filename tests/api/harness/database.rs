@@ -1,0 +1,77 @@
+//! The database of one server: a SQLite file, or, where `HOOK_KEYS_TEST_POSTGRES` names a PostgreSQL server, a schema
+//! of its own there.
+
+use std::path::{Path, PathBuf};
+
+use diesel::{Connection, RunQueryDsl, SqliteConnection};
+use tokio_postgres::NoTls;
+
+const FILE: &str = "test.db";
+
+/// Where a test's data is.
+pub enum Database {
+    Sqlite(PathBuf),
+    Postgres { url: String, schema: String },
+}
+
+impl Database {
+    /// A new database; a SQLite file in `directory`.
+    pub fn create(directory: &Path) -> Self {
+        match std::env::var("HOOK_KEYS_TEST_POSTGRES") {
+            Err(_) => Self::Sqlite(directory.join(FILE)),
+            Ok(url) => {
+                // The random part of the directory's name.
+                let name = directory.file_name().unwrap().to_string_lossy().replace(['.', '-'], "_");
+                let schema = format!("test_{}", name.to_lowercase());
+                run(&url, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"));
+                Self::Postgres { url, schema }
+            }
+        }
+    }
+
+    /// As the setting `database_url` has it.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres { url, schema } => format!("{url}?options=-csearch_path%3D{schema}"),
+        }
+    }
+
+    /// Runs SQL, as another hand would.
+    pub fn sql(&self, statement: &str) {
+        match self {
+            Self::Sqlite(path) => sql(path, statement),
+            Self::Postgres { .. } => run(&self.url(), statement),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Self::Postgres { url, schema } = self {
+            run(url, &format!("DROP SCHEMA {schema} CASCADE"));
+        }
+    }
+}
+
+/// Runs SQL on a SQLite file, as another hand would.
+pub fn sql(database: &Path, statement: &str) {
+    let mut conn = SqliteConnection::establish(&database.to_string_lossy()).unwrap();
+    for statement in ["PRAGMA busy_timeout = 10000", "PRAGMA foreign_keys = ON", statement] {
+        diesel::sql_query(statement).execute(&mut conn).unwrap();
+    }
+}
+
+/// Runs SQL on a PostgreSQL server. On a thread of its own, because tests call this from where they may not block.
+fn run(url: &str, statements: &str) {
+    let (url, statements) = (url.to_owned(), statements.to_owned());
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.batch_execute(&statements).await.unwrap();
+        });
+    };
+    std::thread::spawn(work).join().unwrap();
+}
