@@ -192,7 +192,7 @@ impl Layers {
                 raw.listen
             ))
         })?;
-        let database = database(raw.database_url, raw.postgres)?;
+        let database = database(&raw.database_url, raw.postgres)?;
         let master_key = match (raw.master_key_file.as_str(), &self.master_key) {
             ("", None) => MasterKeySource::Missing,
             ("", Some(key)) => MasterKeySource::Variable(key.clone()),
@@ -234,9 +234,9 @@ impl Layers {
     }
 }
 
-fn database(url: String, postgres: RawPostgres) -> Result<DatabaseSettings> {
+fn database(url: &str, postgres: RawPostgres) -> Result<DatabaseSettings> {
     // Checked in any case: a slip should show before the day on which the setting is needed.
-    let postgres = postgres_settings(url.clone(), postgres)?;
+    let postgres = postgres_settings(url, postgres)?;
     if ["postgres://", "postgresql://"].iter().any(|start| url.starts_with(start)) {
         return Ok(DatabaseSettings::Postgres(postgres));
     }
@@ -250,7 +250,7 @@ fn database(url: String, postgres: RawPostgres) -> Result<DatabaseSettings> {
     }
 }
 
-fn postgres_settings(url: String, raw: RawPostgres) -> Result<PostgresSettings> {
+fn postgres_settings(url: &str, raw: RawPostgres) -> Result<PostgresSettings> {
     let file = |path: String| Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
     let client = match (file(raw.cert_file), file(raw.key_file)) {
         (None, None) => None,
@@ -262,7 +262,7 @@ fn postgres_settings(url: String, raw: RawPostgres) -> Result<PostgresSettings> 
         return Err(Error::setup("postgres.connections: use at least 3"));
     }
     Ok(PostgresSettings {
-        url: Zeroizing::new(url),
+        url: Zeroizing::new(url.to_owned()),
         password_file: file(raw.password_file),
         ca_file: file(raw.ca_file),
         client,
