@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::cache::{Cache, Refresher, forget_old_changes};
 use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
@@ -59,6 +60,7 @@ pub struct Base {
     pub tokens: Tokens,
     /// The keyring's life.
     pub keyring: Keyrings,
+    cache: Arc<Cache>,
     parts: Parts,
     background: Arc<Background>,
 }
@@ -89,26 +91,54 @@ pub struct App {
     pub allow_http: bool,
     /// Randomness for request and error ids.
     pub entropy: Arc<dyn Entropy>,
+    cache: Arc<Cache>,
     _background: Arc<Background>,
 }
 
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For requests, which do not wait for ever.
+    Serve {
+        /// Whether to make a missing file and to apply missing migrations. Otherwise both are refused.
+        migrate: bool,
+    },
+    /// For a command, which may take its time. A missing file or migration is refused.
+    Command,
+}
+
 impl Base {
-    /// Opens the database at exactly this version's schema. With `migrate`, a missing file is made and a
-    /// missing migration applied; without, both are refused.
-    pub async fn open(settings: &Settings, parts: Parts, migrate: bool) -> Result<Self> {
-        let base = Self::open_as_is(settings, parts, migrate).await?;
-        if migrate {
+    /// Opens the database at this version's schema.
+    pub async fn open(settings: &Settings, parts: Parts, purpose: Purpose) -> Result<Self> {
+        let limit = settings.database.timeout().filter(|_| purpose != Purpose::Command);
+        if purpose == (Purpose::Serve { migrate: true }) {
+            // Without a limit: migrations may take long, and so may waiting for another process's.
+            let base = Self::open_as_is(settings, parts.clone(), true).await?;
             migrate::run(&base.db).await?;
-        } else {
-            migrate::require_current(&base.db).await?;
+            if limit.is_none() {
+                return Ok(base);
+            }
+            base.db.close();
         }
+        let base = Self::open_within(settings, parts, false, limit).await?;
+        migrate::require_current(&base.db).await?;
         Ok(base)
     }
 
     /// Opens the database whatever its schema, for the command that migrates it.
     pub async fn open_as_is(settings: &Settings, parts: Parts, create: bool) -> Result<Self> {
+        Self::open_within(settings, parts, create, None).await
+    }
+
+    async fn open_within(
+        settings: &Settings,
+        parts: Parts,
+        create: bool,
+        limit: Option<Duration>,
+    ) -> Result<Self> {
         let background = Background::start()?;
-        let db = Db::open(place(&settings.database)?, create, background.handle().clone()).await?;
+        let db = Db::open(place(&settings.database)?, create, background.handle().clone(), limit).await?;
+        let cache = Arc::new(Cache::new(settings.cache.max_rows as usize));
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
         Ok(Self {
             orgs: Orgs { db: db.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
@@ -117,10 +147,12 @@ impl Base {
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 uses: Arc::new(Uses::default()),
+                cache: Arc::clone(&cache),
                 default_idle: settings.token_idle_expiry,
             },
             keyring: Keyrings { db: db.clone(), clock, entropy },
             db,
+            cache,
             parts,
             background,
         })
@@ -139,6 +171,10 @@ impl App {
             Policy { allow: settings.outbound.allow.clone(), allow_http: settings.outbound.allow_http };
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         lifecycle::start_recurring(&base.background, base.tokens.clone());
+        let refresher =
+            Refresher::new(base.db.clone(), Arc::clone(&base.cache), settings.cache.poll_interval);
+        base.background.handle().spawn(refresher.run());
+        base.background.handle().spawn(forget_old_changes(base.db.clone()));
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {
@@ -190,8 +226,21 @@ impl App {
             drain: SHORTEST_DRAIN.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
             allow_http: settings.outbound.allow_http,
             entropy,
+            cache: base.cache,
             _background: base.background,
         })
+    }
+
+    /// Whether requests are worth sending here: the database has answered in the last 5 seconds.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.cache.is_followed()
+    }
+
+    /// Which database the data is in: `sqlite` or `postgres`.
+    #[must_use]
+    pub fn database(&self) -> &'static str {
+        self.hook_keys.db.kind()
     }
 
     /// Ends the work under way and closes the database. Call it after the server has stopped.

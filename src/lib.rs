@@ -11,6 +11,7 @@
 //! | [`lifecycle`] | the background runtime, its recurring tasks, and the end of the process |
 //! | [`config`] | settings: file, environment and flags, checked once |
 //! | [`service`] | the use cases: rules, limits, sealing, transactions |
+//! | [`cache`] | what is remembered of the database, and what keeps it true |
 //! | [`outbound`] | calls to external services; the only module that makes any |
 //! | [`store`] | the database; the only module that names Diesel |
 //! | [`seal`] | master key, keyring and sealed blobs |
@@ -20,6 +21,7 @@
 //! | [`error`] | the one error type |
 
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod crypto;

@@ -6,15 +6,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules it may name.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "error", "http", "service", "store::migrate"]),
     ("http", &["app", "domain", "error", "service"]),
-    ("app", &["config", "crypto", "domain", "error", "lifecycle", "outbound", "seal", "service", "store"]),
+    (
+        "app",
+        &[
+            "cache",
+            "config",
+            "crypto",
+            "domain",
+            "error",
+            "lifecycle",
+            "outbound",
+            "seal",
+            "service",
+            "store",
+        ],
+    ),
     ("lifecycle", &["error", "service"]),
-    ("service", &["crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
+    ("service", &["cache", "crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
     ("config", &["error"]),
     ("outbound", &["domain", "error"]),
+    ("cache", &["domain", "error", "store"]),
     ("store", &["domain", "error"]),
     ("seal", &["crypto", "domain", "error"]),
     ("jose", &["crypto", "domain", "error"]),

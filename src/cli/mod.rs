@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
-use crate::app::{Base, Parts};
+use crate::app::{Base, Parts, Purpose};
 use crate::config::{Layers, Settings, Source};
 use crate::error::{Error, Result};
 
@@ -110,7 +110,9 @@ impl Location {
     /// Runs `work` on the data, which must be at this version's schema.
     fn on_data<T>(&self, work: impl AsyncFnOnce(Base, &Settings) -> Result<T>) -> Result<T> {
         let settings = self.data_layers()?.check()?;
-        block_on(async { work(Base::open(&settings, Parts::default(), false).await?, &settings).await })
+        block_on(async {
+            work(Base::open(&settings, Parts::default(), Purpose::Command).await?, &settings).await
+        })
     }
 }
 

@@ -246,6 +246,7 @@ mod tests {
                 | "limits.inline_hooks_per_org"
                 | "keys.min_rsa_bits"
                 | "postgres.connections"
+                | "cache.max_rows"
                 | "outbound.concurrency" => "9",
                 "outbound.allow_http" => "true",
                 _ => "text",
@@ -267,7 +268,10 @@ mod tests {
             ("listen = ", "not valid TOML"),
             ("listen = \"localhost\"", "listen: \"localhost\" is not an address and port"),
             ("database_url = \"mysql://x\"", "database_url: use `sqlite:`"),
-            ("[postgres]\nconnections = 2\n", "postgres.connections: use at least 3"),
+            ("[postgres]\nconnections = 3\n", "postgres.connections: use at least 4"),
+            ("[cache]\npoll_interval = \"3s\"", "cache.poll_interval: use at least 10ms and at most 2s"),
+            ("[cache]\npoll_interval = \"9ms\"", "cache.poll_interval: use at least 10ms and at most 2s"),
+            ("[cache]\nmax_rows = -1", "cache.max_rows: -1 is not between 0 and"),
             ("[postgres]\ncert_file = \"x\"", "postgres.cert_file and postgres.key_file go together"),
             ("database_url = \"sqlite://x.db\"", "database_url: use `sqlite:`"),
             ("[tokens]\nidle_expiry = \"0s\"", "tokens.idle_expiry: \"0s\" is not a span"),

@@ -7,6 +7,7 @@ pub mod layers;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// The longest span of an expiry: longer than any installation lives.
 const LONGEST_SPAN: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Between a load on the database that nobody wants and a lag that nobody expects.
+const POLL_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(2);
 
 /// How other forms of SQLite's and Diesel's URLs go on after `sqlite:`. As paths they would name odd files.
 const NO_PATHS: [&str; 3] = ["//", "file:", ":memory:"];
@@ -53,6 +57,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// The smallest RSA modulus of keys that users bring, in bits.
     pub min_rsa_bits: u32,
+    /// What to remember of the database.
+    pub cache: CacheSettings,
     /// Where and how inline hooks may be called.
     pub outbound: OutboundSettings,
     /// Idle expiry of tokens made without an expiry of their own.
@@ -81,14 +87,34 @@ pub struct PostgresSettings {
     pub client: Option<(PathBuf, PathBuf)>,
     /// Most connections of this process.
     pub connections: u32,
-    /// What connecting and what one statement may take.
+    /// What connecting may take, and what a request may wait for the database.
     pub timeout: Duration,
+}
+
+impl DatabaseSettings {
+    /// What a request may wait for the database, if that is limited.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(settings) => Some(settings.timeout),
+        }
+    }
 }
 
 impl fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PostgresSettings(..)")
     }
+}
+
+/// What to remember of the database.
+#[derive(Debug, Clone)]
+pub struct CacheSettings {
+    /// Most rows to remember.
+    pub max_rows: u32,
+    /// How often to look for what other processes have written.
+    pub poll_interval: Duration,
 }
 
 /// Where and how inline hooks may be called.
@@ -136,6 +162,7 @@ struct Raw {
     pool_size: i64,
     log: String,
     postgres: RawPostgres,
+    cache: RawCache,
     limits: RawLimits,
     keys: RawKeys,
     tokens: RawTokens,
@@ -150,6 +177,12 @@ struct RawPostgres {
     key_file: String,
     connections: i64,
     timeout: String,
+}
+
+#[derive(Deserialize)]
+struct RawCache {
+    max_rows: i64,
+    poll_interval: String,
 }
 
 #[derive(Deserialize)]
@@ -219,6 +252,10 @@ impl Layers {
             body_timeout: parse_timeout("limits.body_timeout", &raw.limits.body_timeout)?,
             min_rsa_bits: min_rsa_bits(raw.keys.min_rsa_bits)?,
             public_url: parse_public_url(&raw.public_url)?,
+            cache: CacheSettings {
+                max_rows: count("cache.max_rows", raw.cache.max_rows, 10_000_000)?,
+                poll_interval: poll_interval(&raw.cache.poll_interval)?,
+            },
             outbound: OutboundSettings {
                 allow: parse_ranges(&raw.outbound.allow)?,
                 allow_http: raw.outbound.allow_http,
@@ -258,8 +295,8 @@ fn postgres_settings(url: &str, raw: RawPostgres) -> Result<PostgresSettings> {
         _ => return Err(Error::setup("postgres.cert_file and postgres.key_file go together: give both")),
     };
     let connections = count("postgres.connections", raw.connections, 1000)?;
-    if connections < 3 {
-        return Err(Error::setup("postgres.connections: use at least 3"));
+    if connections < 4 {
+        return Err(Error::setup("postgres.connections: use at least 4"));
     }
     Ok(PostgresSettings {
         url: Zeroizing::new(url.to_owned()),
@@ -296,6 +333,14 @@ fn parse_timeout(name: &str, text: &str) -> Result<Duration> {
             "{name}: {text:?} is not a time limit: write for example 3s, at least 1ms and at most 60s"
         ))
     })
+}
+
+fn poll_interval(text: &str) -> Result<Duration> {
+    let interval = parse_timeout("cache.poll_interval", text)?;
+    if POLL_INTERVALS.contains(&interval) {
+        return Ok(interval);
+    }
+    Err(Error::setup("cache.poll_interval: use at least 10ms and at most 2s"))
 }
 
 /// From what Kong's own examples use, which nobody should, to the largest that is taken at all.

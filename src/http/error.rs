@@ -34,6 +34,8 @@ pub enum Failure {
     BodyTooSlow,
     /// A body is needed and none was announced.
     LengthRequired,
+    /// Requests are not worth sending here now.
+    NotReady,
     /// The framework refused the request with this status before a handler saw it.
     Framework(StatusCode),
 }
@@ -67,6 +69,7 @@ impl Failure {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
+            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Framework(status) => *status,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod kong;
 pub mod observe;
 pub mod okta;

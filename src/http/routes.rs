@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web
 
 use super::error::Failure;
 use super::extract::{Authed, Requirement};
-use super::{Api, kong, okta};
+use super::{Api, health, kong, okta};
 use crate::domain::permission::Permission;
 
 /// The contract, served as it is.
@@ -66,6 +66,8 @@ pub fn table() -> Vec<Endpoint> {
         guarded(Method::POST,   "/schemas/{entity}/validate",       schemas::validate),
         guarded(Method::GET,    "/",                                node::get),
         guarded(Method::GET,    "/kong",                            node::get),
+        open(   Method::GET,    "/healthz",                         health::live),
+        open(   Method::GET,    "/readyz",                          health::ready),
         open(   Method::GET,    "/openapi.yaml",                    openapi),
     ]
 }

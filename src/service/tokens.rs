@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::cache::{Cache, Found};
 use crate::crypto::digest::sha256;
 use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
@@ -32,6 +33,8 @@ pub struct Tokens {
     pub entropy: Arc<dyn Entropy>,
     /// Uses that wait for [`Tokens::flush_uses`].
     pub uses: Arc<Uses>,
+    /// Tokens that were looked up before.
+    pub cache: Arc<Cache>,
     /// The idle expiry of tokens made without an expiry of their own.
     pub default_idle: Duration,
 }
@@ -114,8 +117,20 @@ impl Tokens {
     /// Whose token this is. Unknown, expired and revoked tokens are one and the same error.
     pub async fn authenticate(&self, secret: &ApiToken) -> Result<Caller> {
         let digest = sha256(secret.reveal().as_bytes());
-        let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
-        let mut token = token.ok_or_else(|| Error::new(Kind::BadCredentials))?;
+        let bad = || Error::new(Kind::BadCredentials);
+        let Found { value, remembered } = self.cache.token(&self.db, digest).await?.ok_or_else(bad)?;
+        match self.admit(value) {
+            // Another process may have recorded a use meanwhile, which is not among the changes.
+            Err(_) if remembered => {
+                let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
+                self.admit(token.ok_or_else(bad)?)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Lets a live token's owner in, and remembers the use.
+    fn admit(&self, mut token: Token) -> Result<Caller> {
         let now = self.clock.now();
         // A use stays here after it was written, so that this sees it even if the row was read before.
         let mut uses = self.uses.lock();

@@ -3,6 +3,7 @@
 use diesel::dsl::{count_star, exists};
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::{hook_keys, inline_hooks};
 use super::{corrupt, from_ms};
@@ -109,7 +110,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, key: &HookKey, private_key: &[u8]) -
             hook_keys::updated_ms.eq(key.last_updated.timestamp_millis()),
         ))
         .execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::HookKey, key.id.as_str())
 }
 
 /// Renames a key.
@@ -124,13 +125,18 @@ pub fn rename(
     on_backend!(conn, |c| diesel::update(hook_keys::table.filter(this))
         .set((hook_keys::name.eq(name.as_str()), hook_keys::updated_ms.eq(now.timestamp_millis())))
         .execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::HookKey, id.as_str())
 }
 
 /// Removes a key. False when there is no such key; an error when a hook names it.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: &HookKeyId) -> Result<bool> {
     let this = hook_keys::org_id.eq(org.as_str()).and(hook_keys::id.eq(id.as_str()));
-    Ok(on_backend!(conn, |c| diesel::delete(hook_keys::table.filter(this)).execute(c))? > 0)
+    let deleted = on_backend!(conn, |c| diesel::delete(hook_keys::table.filter(this)).execute(c))?;
+    if deleted == 0 {
+        return Ok(false);
+    }
+    note(conn, Some(org), Entity::HookKey, id.as_str())?;
+    Ok(true)
 }
 
 /// The sealed private half of a key, with the alias of its public half.

@@ -4,6 +4,7 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::inline_hooks;
 use super::{corrupt, from_ms};
@@ -204,7 +205,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, stored: &Stored) -> Result<()> {
     on_backend!(conn, |c| diesel::insert_into(inline_hooks::table)
         .values(Row::new(org, stored)?)
         .execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::InlineHook, stored.hook.id.as_str())
 }
 
 /// Puts a hook in the place of the one with its id.
@@ -213,12 +214,12 @@ pub fn replace(conn: &mut Conn, org: &OrgId, stored: &Stored) -> Result<()> {
     on_backend!(conn, |c| diesel::update(inline_hooks::table.filter(this))
         .set(Row::new(org, stored)?)
         .execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::InlineHook, stored.hook.id.as_str())
 }
 
 /// Removes a hook.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: &InlineHookId) -> Result<()> {
     let this = inline_hooks::org_id.eq(org.as_str()).and(inline_hooks::id.eq(id.as_str()));
     on_backend!(conn, |c| diesel::delete(inline_hooks::table.filter(this)).execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::InlineHook, id.as_str())
 }

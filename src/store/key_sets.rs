@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::{key_sets, tags};
 use super::tags::{filter_by_tags, from_column, to_column};
@@ -82,6 +83,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, set: &KeySet) -> Result<()> {
             key_sets::updated_ms.eq(set.updated.timestamp_millis()),
         ))
         .execute(c))?;
+    note(conn, Some(org), Entity::KeySet, &set.id.to_string())?;
     super::tags::replace(conn, org, Owner::KeySet(set.id), set.tags.as_ref())
 }
 
@@ -96,6 +98,7 @@ pub fn replace(conn: &mut Conn, org: &OrgId, old: &KeySet, set: &KeySet) -> Resu
             key_sets::updated_ms.eq(set.updated.timestamp_millis()),
         ))
         .execute(c))?;
+    note(conn, Some(org), Entity::KeySet, &set.id.to_string())?;
     if old.tags == set.tags {
         return Ok(());
     }
@@ -106,5 +109,5 @@ pub fn replace(conn: &mut Conn, org: &OrgId, old: &KeySet, set: &KeySet) -> Resu
 pub fn delete(conn: &mut Conn, org: &OrgId, id: EntityId) -> Result<()> {
     let this = key_sets::org_id.eq(org.as_str()).and(key_sets::id.eq(id.to_string()));
     on_backend!(conn, |c| diesel::delete(key_sets::table.filter(this)).execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::KeySet, &id.to_string())
 }

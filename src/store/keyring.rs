@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::keyring;
 use super::{corrupt, from_ms};
@@ -41,5 +42,5 @@ pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
             keyring::created_ms.eq(term.created.timestamp_millis()),
         ))
         .execute(c))?;
-    Ok(())
+    note(conn, None, Entity::Keyring, &number.to_string())
 }

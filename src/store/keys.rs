@@ -3,6 +3,7 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::{keys, tags};
 use super::tags::{filter_by_tags, from_column, to_column};
@@ -211,6 +212,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
     on_backend!(conn, |c| diesel::insert_into(keys::table)
         .values((keys::id.eq(key.id.to_string()), keys::org_id.eq(org.as_str()), values!(key)))
         .execute(c))?;
+    note(conn, Some(org), Entity::Key, &key.id.to_string())?;
     super::tags::replace(conn, org, Owner::Key(key.id), key.tags.as_ref())
 }
 
@@ -218,6 +220,7 @@ pub fn insert(conn: &mut Conn, org: &OrgId, key: &Stored) -> Result<()> {
 pub fn replace(conn: &mut Conn, org: &OrgId, old: &Stored, key: &Stored) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(key.id.to_string()));
     on_backend!(conn, |c| diesel::update(keys::table.filter(this)).set(values!(key)).execute(c))?;
+    note(conn, Some(org), Entity::Key, &key.id.to_string())?;
     if old.tags == key.tags {
         return Ok(());
     }
@@ -229,12 +232,12 @@ pub fn set_key_set(conn: &mut Conn, org: &OrgId, id: EntityId, set: EntityId, no
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));
     let change = (keys::set_id.eq(set.to_string()), keys::updated_ms.eq(now.timestamp_millis()));
     on_backend!(conn, |c| diesel::update(keys::table.filter(this)).set(change).execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::Key, &id.to_string())
 }
 
 /// Removes a key.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: EntityId) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));
     on_backend!(conn, |c| diesel::delete(keys::table.filter(this)).execute(c))?;
-    Ok(())
+    note(conn, Some(org), Entity::Key, &id.to_string())
 }

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::orgs;
 use super::{corrupt, from_ms};
@@ -42,7 +43,7 @@ pub fn insert(conn: &mut Conn, org: &Org) -> Result<()> {
         created_ms: org.created.timestamp_millis(),
     };
     on_backend!(conn, |c| diesel::insert_into(orgs::table).values(row).execute(c))?;
-    Ok(())
+    note(conn, Some(&org.id), Entity::Org, org.id.as_str())
 }
 
 /// All orgs, by name.
@@ -73,11 +74,11 @@ pub fn set_hook_key_limit(conn: &mut Conn, id: &OrgId, limit: Option<u32>) -> Re
     on_backend!(conn, |c| diesel::update(orgs::table.find(id.as_str()))
         .set(orgs::hook_key_limit.eq(limit.map(i64::from)))
         .execute(c))?;
-    Ok(())
+    note(conn, Some(id), Entity::Org, id.as_str())
 }
 
 /// Removes the org and all that belongs to it.
 pub fn delete(conn: &mut Conn, id: &OrgId) -> Result<()> {
     on_backend!(conn, |c| diesel::delete(orgs::table.find(id.as_str())).execute(c))?;
-    Ok(())
+    note(conn, Some(id), Entity::Org, id.as_str())
 }

@@ -18,6 +18,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    changes (rev) {
+        rev -> BigInt,
+        org_id -> Nullable<Text>,
+        entity -> Text,
+        id -> Text,
+    }
+}
+
+diesel::table! {
     hook_keys (seq) {
         seq -> BigInt,
         id -> Text,
@@ -93,6 +102,12 @@ diesel::table! {
         name -> Text,
         hook_key_limit -> Nullable<BigInt>,
         created_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    schema_floor (version) {
+        version -> Text,
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
 use super::schema::api_tokens;
 use super::{corrupt, from_ms};
@@ -72,7 +73,7 @@ pub fn insert(conn: &mut Conn, token: &Token, digest: &Digest) -> Result<()> {
             api_tokens::expires_ms.eq(expires),
         ))
         .execute(c))?;
-    Ok(())
+    note(conn, Some(&token.org), Entity::ApiToken, token.id.as_str())
 }
 
 /// The token with this digest, live or not.
@@ -103,6 +104,7 @@ pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<bool> {
     on_backend!(conn, |c| diesel::update(this.filter(api_tokens::revoked_ms.is_null()))
         .set(api_tokens::revoked_ms.eq(now.timestamp_millis()))
         .execute(c))?;
+    note(conn, None, Entity::ApiToken, id.as_str())?;
     Ok(on_backend!(conn, |c| diesel::select(diesel::dsl::exists(this)).get_result(c))?)
 }
 

@@ -13,6 +13,7 @@
 
 mod authz;
 mod cli;
+mod cluster;
 mod contract;
 mod crash;
 mod faults;

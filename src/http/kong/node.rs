@@ -33,7 +33,7 @@ pub async fn get(_: Authed<KeysRead>, app: web::Data<App>) -> Answer {
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         node_id: &app.node_id,
         plugins: json!({ "available_on_server": {}, "enabled_in_cluster": [] }),
-        configuration: json!({ "database": "sqlite" }),
+        configuration: json!({ "database": app.database() }),
         hook_keys: json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }),
     };
     Ok(answer(StatusCode::OK, &node))

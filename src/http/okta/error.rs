@@ -60,7 +60,7 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             Kind::NotPermitted => {
                 plain("E0000006", "You do not have permission to perform the requested action")
             }
-            Kind::Unavailable => plain("E0000010", "Service is in read only mode"),
+            Kind::Unavailable => plain(UNAVAILABLE.0, UNAVAILABLE.1),
             Kind::Setup(_) | Kind::Internal => plain("E0000009", "Internal Server Error"),
         },
         Failure::InvalidBearer => plain("E0000011", "Invalid token provided"),
@@ -91,9 +91,13 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             MALFORMED.to_owned(),
             vec!["body: Send a JSON body with a Content-Length".to_owned()],
         ),
+        Failure::NotReady => plain(UNAVAILABLE.0, UNAVAILABLE.1),
         Failure::Framework(status) if status.is_client_error() => plain("E0000003", MALFORMED),
         Failure::Framework(_) => plain("E0000009", "Internal Server Error"),
     }
 }
+
+/// The code of Okta's catalogue for status 503.
+const UNAVAILABLE: (&str, &str) = ("E0000010", "Service is in read only mode");
 
 const MALFORMED: &str = "The request body was not well-formed.";

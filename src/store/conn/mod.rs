@@ -1,10 +1,12 @@
 //! Connections and transactions, on either database.
 
+mod follow;
 mod postgres;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use diesel::connection::TransactionManager;
@@ -12,10 +14,13 @@ use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
 use diesel::{Connection, QueryResult, SqliteConnection};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 
-pub use postgres::{PgConn, Postgres, TlsFiles};
+pub use follow::Follow;
+use postgres::Link;
+pub use postgres::{Postgres, TlsFiles};
 
 /// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
 const SQLITE_READERS: usize = 4;
@@ -28,7 +33,7 @@ pub enum Conn {
     /// SQLite.
     Sqlite(SqliteConnection),
     /// PostgreSQL.
-    Postgres(Box<PgConn>),
+    Postgres(Box<Link>),
 }
 
 /// Runs ordinary Diesel code on the connection inside a [`Conn`], whichever it is.
@@ -37,7 +42,7 @@ macro_rules! on_backend {
         match $conn {
             $crate::store::conn::Conn::Sqlite($c) => $body,
             $crate::store::conn::Conn::Postgres($c) => {
-                let $c = &mut **$c;
+                let $c = &mut $c.conn;
                 $body
             }
         }
@@ -61,29 +66,36 @@ pub struct Db {
     runtime: Handle,
     readers: managed::Pool<Manager>,
     writers: managed::Pool<Manager>,
+    watcher: managed::Pool<Manager>,
+    follow: Arc<Follow>,
+    limit: Option<Duration>,
 }
 
 impl Db {
     /// Opens the database and changes nothing in it yet. With `create`, a missing SQLite file is made with mode
-    /// 0600, and empty. Closures run on the blocking threads of `runtime`.
-    pub async fn open(place: Place, create: bool, runtime: Handle) -> Result<Self> {
+    /// 0600, and empty. Closures run on the blocking threads of `runtime`. `limit` is what one of them may take
+    /// on PostgreSQL, waiting for a connection and for other writers included. Who is over it has failed, but a
+    /// write may still come to its end.
+    pub async fn open(place: Place, create: bool, runtime: Handle, limit: Option<Duration>) -> Result<Self> {
+        let limit = limit.filter(|_| matches!(place, Place::Postgres(..)));
         let (readers, writers) = match &place {
             Place::Sqlite(path) => {
                 sqlite::prepare_file(path, create)?;
                 (SQLITE_READERS, 1)
             }
-            // Writers wait for one another in the database: more of them would only hold connections.
-            Place::Postgres(_, connections) => (connections.saturating_sub(2).max(1), 2),
+            // Writers wait for one another in the database: more of them would only hold connections. The last
+            // one is the watcher's.
+            Place::Postgres(_, connections) => (connections.saturating_sub(3).max(1), 2),
         };
         let pool = |read_only, size| {
-            let manager = Manager { place: place.clone(), read_only, runtime: runtime.clone() };
+            let manager = Manager { place: place.clone(), read_only, runtime: runtime.clone(), limit };
             managed::Pool::builder(manager)
                 .max_size(size)
                 .build()
                 .map_err(|error| Error::internal("database pool", error))
         };
-        let (readers, writers) = (pool(true, readers)?, pool(false, writers)?);
-        let db = Self { place, runtime, readers, writers };
+        let (readers, writers, watcher) = (pool(true, readers)?, pool(false, writers)?, pool(true, 1)?);
+        let db = Self { place, runtime, readers, writers, watcher, follow: Arc::default(), limit };
         db.look(|_| Ok(())).await?;
         Ok(db)
     }
@@ -118,26 +130,76 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let mut conn = take(&self.readers).await?;
-        self.blocking(move || work(&mut conn)).await
+        self.read_on(&self.readers, work).await
+    }
+
+    /// The same on a connection of its own, for the one task that must not wait behind other reads.
+    pub async fn watch<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        self.read_on(&self.watcher, work).await
+    }
+
+    async fn read_on<T, F>(&self, pool: &managed::Pool<Manager>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        self.in_time(async {
+            let mut conn = take(pool).await?;
+            self.blocking(move || work(&mut conn)).await
+        })
+        .await
     }
 
     /// Runs `work` as one transaction that has the only right to write from its start; an error rolls it back.
     /// `name` goes to the log. `work` may be run again, so it must have no effect outside the database.
+    /// Returns when the read model of this process, if there is one, knows of it too.
     pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let mut conn = take(&self.writers).await?;
-        let outcome = self.blocking(move || transaction(&mut conn, work)).await;
-        outcome.map_err(|error| error.within(name))
+        let written = self.in_time(async {
+            let mut conn = take(&self.writers).await?;
+            self.blocking(move || transaction(&mut conn, work)).await
+        });
+        let value = written.await.map_err(|error| error.within(name))?;
+        self.follow.catch_up().await;
+        Ok(value)
+    }
+
+    /// How a read model follows what is written.
+    #[must_use]
+    pub fn follow(&self) -> &Arc<Follow> {
+        &self.follow
+    }
+
+    /// Which database it is, as Kong names them.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self.place {
+            Place::Sqlite(_) => "sqlite",
+            Place::Postgres(..) => "postgres",
+        }
     }
 
     /// Closes every connection, those that write last: SQLite then merges its log into the database file.
     pub fn close(&self) {
+        self.watcher.close();
         self.readers.close();
         self.writers.close();
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.limit {
+            None => work.await,
+            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| {
+                Err(Error::unavailable("database", format_args!("no answer within {limit:?}")))
+            }),
+        }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -164,6 +226,18 @@ pub(super) enum Meaning {
     Fault,
 }
 
+/// Messages of a server that stops, starts, is overloaded, or has become a standby.
+const AWAY: [&str; 8] = [
+    "connection closed",
+    "terminating connection",
+    "statement timeout",
+    "the database system is",
+    "too many clients",
+    "remaining connection slots",
+    "read-only transaction",
+    "idle-in-transaction timeout",
+];
+
 /// What `error` means. The drivers tell some of it in words only.
 pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
     let (kind, message) = match error {
@@ -176,7 +250,7 @@ pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Meaning::Away,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
         _ if says(&["deadlock detected"]) => Meaning::LostRace,
-        _ if says(&["connection closed", "terminating connection", "statement timeout"]) => Meaning::Away,
+        _ if says(&AWAY) => Meaning::Away,
         _ => Meaning::Fault,
     }
 }
@@ -205,7 +279,7 @@ fn transaction<T>(conn: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Res
 fn begin(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) => sqlite::begin(conn),
-        Conn::Postgres(conn) => postgres::begin(conn),
+        Conn::Postgres(link) => postgres::begin(&mut link.conn),
     }
 }
 
@@ -228,20 +302,21 @@ struct Manager {
     place: Place,
     read_only: bool,
     runtime: Handle,
+    limit: Option<Duration>,
 }
 
 impl Manager {
-    async fn establish(place: Place, read_only: bool) -> Result<Conn> {
+    async fn establish(place: Place, read_only: bool, limit: Option<Duration>) -> Result<Conn> {
         let opening = match place {
             Place::Sqlite(path) => {
                 tokio::task::spawn_blocking(move || Ok(Conn::Sqlite(sqlite::establish(&path, read_only)?)))
             }
             Place::Postgres(server, _) => {
-                let conn = server.connect().await?;
+                let opened = server.connect().await?;
                 tokio::task::spawn_blocking(move || {
-                    let mut conn = PgConn::from(conn);
-                    server.prepare(&mut conn, read_only)?;
-                    Ok(Conn::Postgres(Box::new(conn)))
+                    let mut link = Link::from(opened);
+                    postgres::prepare(&mut link.conn, read_only, limit)?;
+                    Ok(Conn::Postgres(Box::new(link)))
                 })
             }
         };
@@ -255,7 +330,7 @@ impl managed::Manager for Manager {
 
     async fn create(&self) -> Result<Conn> {
         // On the background runtime: a connection to PostgreSQL lives as long as the runtime it was made on.
-        let opening = self.runtime.spawn(Self::establish(self.place.clone(), self.read_only));
+        let opening = self.runtime.spawn(Self::establish(self.place.clone(), self.read_only, self.limit));
         opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
     }
 
@@ -264,7 +339,10 @@ impl managed::Manager for Manager {
         if on_backend!(conn, |c| is_broken(c)) {
             return Err(RecycleError::message("left inside a transaction"));
         }
-        Ok(())
+        match conn {
+            Conn::Postgres(link) if link.is_lost() => Err(RecycleError::message("the server closed it")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -282,7 +360,7 @@ mod tests {
     async fn a_new_connection_to_a_deleted_database_fails_and_makes_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store.db");
-        let db = Db::open(Place::Sqlite(path), true, Handle::current()).await.unwrap();
+        let db = Db::open(Place::Sqlite(path), true, Handle::current(), None).await.unwrap();
         let fill =
             |conn: &mut Conn| Ok(on_backend!(conn, |c| c.batch_execute("CREATE TABLE rows (id INTEGER)"))?);
         db.write("fill", fill).await.unwrap();

@@ -12,15 +12,37 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, Result};
 
 /// A connection that blocks its thread, so that one query text serves both databases.
-pub type PgConn = AsyncConnectionWrapper<AsyncPgConnection>;
+type PgConn = AsyncConnectionWrapper<AsyncPgConnection>;
+
+/// A connection, and the task that moves its bytes.
+pub struct Link {
+    pub(in crate::store) conn: PgConn,
+    driver: JoinHandle<()>,
+}
+
+impl From<(AsyncPgConnection, JoinHandle<()>)> for Link {
+    fn from((conn, driver): (AsyncPgConnection, JoinHandle<()>)) -> Self {
+        Self { conn: PgConn::from(conn), driver }
+    }
+}
+
+impl Link {
+    /// Whether the server or the network has ended it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.driver.is_finished()
+    }
+}
 
 /// The first half of the name of the advisory lock that writers hold; the second is the schema, so that two
 /// installations may share a database.
@@ -47,8 +69,8 @@ pub struct TlsFiles {
 
 impl Postgres {
     /// Reads a URL such as `postgres://user@host:5432/database`. Outside this machine the connection is encrypted
-    /// and the server's certificate verified, whatever the URL says. `patience` bounds connecting and each
-    /// statement.
+    /// and the server's certificate verified, whatever the URL says. `patience` bounds connecting, and how
+    /// long a silent server counts as there.
     pub fn parse(url: &str, password: Option<&str>, files: &TlsFiles, patience: Duration) -> Result<Self> {
         let mut config: tokio_postgres::Config =
             url.parse().map_err(|_| Error::setup("database_url: use postgres://user@host:5432/database"))?;
@@ -56,6 +78,10 @@ impl Postgres {
             config.password(password);
         }
         config.connect_timeout(patience);
+        config.tcp_user_timeout(patience);
+        config.keepalives_idle(patience);
+        config.keepalives_interval(patience);
+        config.keepalives_retries(1);
         config.application_name(env!("CARGO_PKG_NAME"));
         let shown = shown(&config);
         let local = config.get_hosts().iter().all(is_local);
@@ -77,39 +103,30 @@ impl Postgres {
     }
 
     /// Opens a connection. It must run on the runtime that drives connections.
-    pub(super) async fn connect(&self) -> Result<AsyncPgConnection> {
-        let connecting = timeout(self.patience, self.connect_patiently());
+    pub(super) async fn connect(&self) -> Result<(AsyncPgConnection, JoinHandle<()>)> {
+        let connecting = timeout(self.patience, async {
+            match &self.tls {
+                None => self.connect_by(NoTls).await,
+                Some(tls) => self.connect_by(tls.clone()).await,
+            }
+        });
         connecting.await.unwrap_or_else(|_| Err(self.away("it did not answer in time")))
     }
 
-    async fn connect_patiently(&self) -> Result<AsyncPgConnection> {
-        match &self.tls {
-            None => {
-                let (client, connection) =
-                    self.config.connect(NoTls).await.map_err(|error| self.away(&causes(&error)))?;
-                let opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
-                opened.map_err(|error| self.away(&error.to_string()))
+    async fn connect_by<T>(&self, tls: T) -> Result<(AsyncPgConnection, JoinHandle<()>)>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
+        let connected = self.config.connect(tls).await;
+        let (client, connection) = connected.map_err(|error| self.away(&causes(&error)))?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(cause = causes(&error), "a connection to PostgreSQL was lost");
             }
-            Some(tls) => {
-                let (client, connection) =
-                    self.config.connect(tls.clone()).await.map_err(|error| self.away(&causes(&error)))?;
-                let opened = AsyncPgConnection::try_from_client_and_connection(client, connection).await;
-                opened.map_err(|error| self.away(&error.to_string()))
-            }
-        }
-    }
-
-    /// Settings of a new connection.
-    pub(super) fn prepare(&self, conn: &mut PgConn, read_only: bool) -> Result<()> {
-        let millis = self.patience.as_millis();
-        for setting in [
-            format!("SET statement_timeout = {millis}"),
-            format!("SET idle_in_transaction_session_timeout = {}", millis.saturating_mul(2)),
-            format!("SET default_transaction_read_only = {}", if read_only { "on" } else { "off" }),
-        ] {
-            diesel::sql_query(setting).execute(conn)?;
-        }
-        Ok(())
+        });
+        let opened = AsyncPgConnection::try_from(client).await;
+        Ok((opened.map_err(|error| self.away(&error.to_string()))?, driver))
     }
 
     fn away(&self, cause: &str) -> Error {
@@ -121,6 +138,19 @@ impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Postgres({})", self.shown)
     }
+}
+
+/// Settings of a new connection. `limit` ends statements on the server too, and whoever holds up all writers.
+pub(super) fn prepare(conn: &mut PgConn, read_only: bool, limit: Option<Duration>) -> QueryResult<()> {
+    let millis = limit.map_or(0, |limit| limit.as_millis());
+    for setting in [
+        format!("SET statement_timeout = {millis}"),
+        format!("SET idle_in_transaction_session_timeout = {millis}"),
+        format!("SET default_transaction_read_only = {}", if read_only { "on" } else { "off" }),
+    ] {
+        diesel::sql_query(setting).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Begins a transaction that has the only right to write: whoever else writes waits. So what a transaction has

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock, Mutex, mpsc};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use hook_keys::app::{App, Base, Files, Parts};
+use hook_keys::app::{App, Base, Files, Parts, Purpose};
 use hook_keys::config::{Layers, Settings};
 use hook_keys::crypto::KeyPool;
 use hook_keys::domain::clock::SystemClock;
@@ -51,9 +51,9 @@ pub struct Server {
     pub clock: Arc<TestClock>,
     pub orgs: Orgs,
     pub tokens: Tokens,
-    pub database: Database,
+    pub database: Arc<Database>,
     handle: ServerHandle,
-    _directory: tempfile::TempDir,
+    _directory: Arc<tempfile::TempDir>,
 }
 
 /// A clock that stands still until a test moves it.
@@ -101,11 +101,26 @@ impl Server {
 
     /// One with more settings, as variables, and with parts of the test's own. Its clock stays the test's.
     pub async fn start_with(variables: &[(&str, &str)], parts: Parts) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let database = Arc::new(Database::create(directory.path()));
         let born = "2026-01-31T23:59:58.765Z".parse().unwrap();
-        let clock = Arc::new(TestClock(Mutex::new(born)));
+        Self::start_on(database, directory, Arc::new(TestClock(Mutex::new(born))), variables, parts).await
+    }
+
+    /// Another one on the same database, with the same clock.
+    pub async fn beside(&self) -> Self {
+        let (database, directory) = (Arc::clone(&self.database), Arc::clone(&self._directory));
+        Self::start_on(database, directory, Arc::clone(&self.clock), &[], Parts::default()).await
+    }
+
+    async fn start_on(
+        database: Arc<Database>,
+        directory: Arc<tempfile::TempDir>,
+        clock: Arc<TestClock>,
+        variables: &[(&str, &str)],
+        parts: Parts,
+    ) -> Self {
         let parts = Parts { clock: Arc::clone(&clock) as _, ..parts };
-        let database = Database::create(directory.path());
         let settings = settings(&database, variables);
         let base = base(&settings, parts).await;
         let (orgs, tokens) = (base.orgs.clone(), base.tokens.clone());
@@ -171,7 +186,9 @@ pub async fn app(directory: &Path) -> App {
 }
 
 async fn base(settings: &Settings, parts: Parts) -> Base {
-    Base::open(settings, Parts { pool: Some(Arc::clone(&POOL)), ..parts }, true).await.unwrap()
+    Base::open(settings, Parts { pool: Some(Arc::clone(&POOL)), ..parts }, Purpose::Serve { migrate: true })
+        .await
+        .unwrap()
 }
 
 fn settings(database: &Database, more: &[(&str, &str)]) -> Settings {

@@ -1,0 +1,127 @@
+//! Follows what is written, by this process and by others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
+
+use super::{BLIND, Cache};
+use crate::error::{Error, Result};
+use crate::store::Db;
+use crate::store::changes;
+
+/// How soon a look that failed is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Most changes that are applied one by one. Who has missed more begins anew.
+const BATCH: usize = 10_000;
+
+/// How long changes stay in the table at least: much longer than a process goes on from where it was.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+
+/// The one task of a process that keeps its [`Cache`] true.
+pub struct Refresher {
+    db: Db,
+    cache: Arc<Cache>,
+    every: Duration,
+}
+
+/// Up to where the database was followed, and when that was.
+#[derive(Clone, Copy)]
+struct Position {
+    rev: i64,
+    seen: Instant,
+}
+
+impl Refresher {
+    /// One that looks every `every`, and at once when this process has written.
+    #[must_use]
+    pub fn new(db: Db, cache: Arc<Cache>, every: Duration) -> Self {
+        Self { db, cache, every }
+    }
+
+    /// Follows until the runtime ends.
+    pub async fn run(self) {
+        let mut written = self.db.follow().written();
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut position = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = written.changed() => {}
+            }
+            position = Some(self.look(position, &mut written).await);
+        }
+    }
+
+    /// Looks until it succeeds.
+    async fn look(&self, position: Option<Position>, written: &mut watch::Receiver<u64>) -> Position {
+        let mut position = position;
+        let mut failed = false;
+        loop {
+            let number = *written.borrow_and_update();
+            let begun = Instant::now();
+            let looked = match position {
+                None => self.begin(begun).await,
+                Some(known) => {
+                    let look = timeout_at(known.seen + BLIND, self.go_on(known.rev, begun));
+                    look.await.unwrap_or_else(|_| Err(Error::unavailable("database", "no answer")))
+                }
+            };
+            let error = match looked {
+                Ok(reached) => {
+                    self.db.follow().followed(number);
+                    if failed {
+                        tracing::info!("the database is back");
+                    }
+                    return reached;
+                }
+                Err(error) => error,
+            };
+            if !std::mem::replace(&mut failed, true) {
+                tracing::warn!(cause = error.private(), "the database cannot be looked at");
+            }
+            if position.is_some_and(|known| known.seen.elapsed() >= BLIND) {
+                position = None;
+                self.cache.end();
+                self.db.follow().nobody_follows();
+                tracing::warn!("not ready: the database has been out of sight for {BLIND:?}");
+            }
+            sleep_until(begun + AGAIN).await;
+        }
+    }
+
+    /// Begins at what the database holds now.
+    async fn begin(&self, seen: Instant) -> Result<Position> {
+        let rev = self.db.watch(changes::newest).await?;
+        self.cache.begin(seen);
+        Ok(Position { rev, seen })
+    }
+
+    /// Applies what came since.
+    async fn go_on(&self, from: i64, seen: Instant) -> Result<Position> {
+        let found = self.db.watch(move |conn| changes::after(conn, from, BATCH)).await?;
+        if found.len() >= BATCH {
+            return self.begin(seen).await;
+        }
+        self.cache.apply(&found, seen);
+        Ok(Position { rev: found.last().map_or(from, |last| last.rev), seen })
+    }
+}
+
+/// Deletes changes that everybody has seen long ago, again and again.
+pub async fn forget_old_changes(db: Db) {
+    let mut old = None;
+    loop {
+        let newest = db.read(changes::newest).await.ok();
+        if let Some(rev) = old.filter(|rev| newest != Some(*rev)) {
+            if let Err(error) = db.write("forget_changes", move |conn| changes::forget(conn, rev)).await {
+                tracing::warn!(cause = error.private(), "old changes could not be deleted");
+            }
+        }
+        old = newest;
+        sleep(KEPT).await;
+    }
+}

@@ -1,0 +1,92 @@
+//! The table `changes`: what was written, in the order of commits. Only one transaction writes at a time, so a row
+//! that is seen has none before it that is not.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use super::conn::{Conn, on_backend};
+use super::schema::changes;
+use crate::domain::ids::OrgId;
+use crate::error::Result;
+
+/// What a change is a change of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entity {
+    /// An org; when it was deleted, all that belonged to it went with it.
+    Org,
+    /// An API token.
+    ApiToken,
+    /// A term of the keyring.
+    Keyring,
+    /// A hook key.
+    HookKey,
+    /// An inline hook.
+    InlineHook,
+    /// A key set; when it was deleted, its keys went with it.
+    KeySet,
+    /// A key that was brought from elsewhere.
+    Key,
+}
+
+/// A change that was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the order of all changes.
+    pub rev: i64,
+    /// What was changed; `None` for what a newer version notes and this one does not know.
+    pub entity: Option<Entity>,
+    /// The id of what was changed.
+    pub id: String,
+}
+
+impl Entity {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Org, "orgs"),
+        (Self::ApiToken, "api_tokens"),
+        (Self::Keyring, "keyring"),
+        (Self::HookKey, "hook_keys"),
+        (Self::InlineHook, "inline_hooks"),
+        (Self::KeySet, "key_sets"),
+        (Self::Key, "keys"),
+    ];
+
+    fn table(self) -> &'static str {
+        Self::ALL.iter().find(|(entity, _)| *entity == self).map_or("", |(_, table)| table)
+    }
+}
+
+/// Notes a change in the transaction that makes it.
+pub(super) fn note(conn: &mut Conn, org: Option<&OrgId>, entity: Entity, id: &str) -> Result<()> {
+    let row =
+        (changes::org_id.eq(org.map(OrgId::as_str)), changes::entity.eq(entity.table()), changes::id.eq(id));
+    on_backend!(conn, |c| diesel::insert_into(changes::table).values(row).execute(c))?;
+    Ok(())
+}
+
+/// The number of the newest change, or 0.
+pub fn newest(conn: &mut Conn) -> Result<i64> {
+    let newest: Option<i64> = on_backend!(conn, |c| changes::table.select(max(changes::rev)).first(c))?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Up to `limit` changes after `rev`, oldest first.
+pub fn after(conn: &mut Conn, rev: i64, limit: usize) -> Result<Vec<Change>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = on_backend!(conn, |c| changes::table
+        .filter(changes::rev.gt(rev))
+        .order(changes::rev)
+        .limit(limit)
+        .select((changes::rev, changes::entity, changes::id))
+        .load::<(i64, String, String)>(c))?;
+    let entity = |table: &str| {
+        let known = Entity::ALL.into_iter().find(|(_, known)| *known == table);
+        known.map(|(entity, _)| entity)
+    };
+    Ok(rows.into_iter().map(|(rev, table, id)| Change { rev, entity: entity(&table), id }).collect())
+}
+
+/// Forgets the changes up to and with `rev`.
+pub fn forget(conn: &mut Conn, rev: i64) -> Result<()> {
+    on_backend!(conn, |c| diesel::delete(changes::table.filter(changes::rev.le(rev))).execute(c))?;
+    Ok(())
+}

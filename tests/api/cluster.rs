@@ -1,0 +1,240 @@
+//! Several nodes on one database behave as one.
+
+use std::time::{Duration, Instant};
+
+use hook_keys::app::Parts;
+use hook_keys::domain::org::OrgName;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::keys::small_key;
+use crate::harness::{Answer, Client, Server, hook, http_channel, oauth_channel, path_of, path_of_hook};
+
+/// How long to wait for what must come true: no bound of the service, but for a test that would never end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Three nodes, and a client of each that may do everything in one org.
+async fn three() -> ([Server; 3], [Client; 3]) {
+    let first = Server::start().await;
+    first.org("acme").await;
+    let (_, token) = first.token("acme", &["all"], None).await;
+    let nodes = [first.beside().await, first.beside().await, first];
+    let clients = nodes.each_ref().map(|node| node.with_authorization(Some(&format!("SSWS {token}"))));
+    (nodes, clients)
+}
+
+/// Sends requests at once, in turn to each of the clients.
+async fn at_once(
+    clients: &[Client],
+    many: usize,
+    request: impl Fn(usize) -> (Method, String, Option<serde_json::Value>),
+) -> Vec<Answer> {
+    let sent = (0..many).map(|number| {
+        let client = clients[number % clients.len()].clone();
+        let (method, path, body) = request(number);
+        tokio::spawn(async move { client.send(method, &path, body).await })
+    });
+    let mut answers = Vec::new();
+    for answer in sent.collect::<Vec<_>>() {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}
+
+fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+/// Asks again until the answer has this status.
+async fn until(client: &Client, path: &str, status: u16) {
+    let begun = Instant::now();
+    while client.get(path).await.status != status {
+        assert!(begun.elapsed() < PATIENCE, "{path} never answered {status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn of_300_concurrent_creates_over_three_nodes_exactly_50_succeed() {
+    let (_nodes, clients) = three().await;
+    let answers = at_once(&clients, 300, |number| {
+        (Method::POST, "/api/v1/hook-keys".to_owned(), Some(json!({ "name": format!("k{number}") })))
+    })
+    .await;
+    assert_eq!((count(&answers, 200), count(&answers, 400)), (50, 250));
+    for client in &clients {
+        assert_eq!(client.names().await.len(), 50);
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_given_once_however_many_nodes_are_asked() {
+    let (_nodes, clients) = three().await;
+    let name = || Some(json!({ "name": "same" }));
+    let keys = at_once(&clients, 30, |_| (Method::POST, "/api/v1/hook-keys".to_owned(), name())).await;
+    assert_eq!((count(&keys, 200), count(&keys, 400)), (1, 29));
+    let channel = || http_channel("https://example.com/hook");
+    let hooks = at_once(&clients, 30, |_| {
+        (Method::POST, "/api/v1/inlineHooks".to_owned(), Some(hook("same", channel())))
+    })
+    .await;
+    assert_eq!((count(&hooks, 200), count(&hooks, 400)), (1, 29));
+    let sets = at_once(&clients, 30, |_| (Method::POST, "/key-sets".to_owned(), name())).await;
+    assert_eq!((count(&sets, 201), count(&sets, 409)), (1, 29));
+    let kids = at_once(&clients, 30, |_| (Method::POST, "/keys".to_owned(), Some(small_key("same")))).await;
+    assert_eq!((count(&kids, 201), count(&kids, 409)), (1, 29));
+    let puts = at_once(&clients, 30, |number| {
+        (Method::PUT, "/key-sets/other".to_owned(), Some(json!({ "tags": [format!("t{number}")] })))
+    })
+    .await;
+    assert_eq!(count(&puts, 200), 30);
+    assert_eq!(clients[0].get("/key-sets").await.expect(200).json()["data"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_a_hook_of_another_node_names_is_not_deleted() {
+    let (_nodes, [one, two, three]) = three().await;
+    let key = one.create("k").await;
+    let used = two.use_key(&key, "My hook").await;
+    let refused = three.delete(&path_of(&key)).await;
+    refused.expect(400);
+    assert_eq!(one.get(&path_of(&key)).await.expect(200).json()["isUsed"], true);
+    one.post(&format!("{}/lifecycle/deactivate", path_of_hook(&used)), json!({})).await.expect(200);
+    three.delete(&path_of_hook(&used)).await.expect(204);
+    two.delete(&path_of(&key)).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_key_is_either_used_or_deleted_when_two_nodes_are_asked_at_once() {
+    let (_nodes, clients) = three().await;
+    let (mut used, mut deleted) = (0, 0);
+    for round in 0..12 {
+        let key = clients[0].create(&format!("k{round}")).await;
+        let channel = oauth_channel("https://example.com/token", "https://example.com/hook", &key);
+        let answers = at_once(&clients, 3, |number| match number {
+            0 => (
+                Method::POST,
+                "/api/v1/inlineHooks".to_owned(),
+                Some(hook(&format!("h{round}"), channel.clone())),
+            ),
+            _ => (Method::DELETE, path_of(&key), None),
+        })
+        .await;
+        let [hook, deletes @ ..] = &answers[..] else { unreachable!() };
+        let gone = count(deletes, 204);
+        match hook.status.as_u16() {
+            200 => {
+                assert_eq!(gone, 0, "a key that a hook names was deleted");
+                used += 1;
+            }
+            400 => {
+                assert_eq!(gone, 1, "the hook was refused and the key is still there");
+                deleted += 1;
+            }
+            other => panic!("creating the hook answered {other}: {}", hook.text),
+        }
+    }
+    assert_eq!(used + deleted, 12);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_is_refused_at_once_by_its_node_and_soon_by_the_others() {
+    let one = Server::start().await;
+    let two = one.beside().await;
+    one.org("acme").await;
+    for _ in 0..5 {
+        let (id, token) = one.token("acme", &["all"], None).await;
+        let header = format!("SSWS {token}");
+        let [here, there] = [&one, &two].map(|node| node.with_authorization(Some(&header)));
+        for client in [&here, &there, &here, &there] {
+            client.get("/api/v1/hook-keys").await.expect(200);
+        }
+        one.tokens.revoke(id).await.unwrap();
+        here.get("/api/v1/hook-keys").await.expect(401);
+        until(&there, "/api/v1/hook-keys", 401).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    until(&acme, "/readyz", 200).await;
+    acme.get("/api/v1/hook-keys").await.expect(200);
+    server.sql("UPDATE api_tokens SET revoked_ms = 1");
+    for _ in 0..3 {
+        acme.get("/api/v1/hook-keys").await.expect(200);
+    }
+    server.sql("INSERT INTO changes (entity, id) SELECT 'something new', id FROM api_tokens");
+    server.sql("INSERT INTO changes (entity, id) SELECT 'api_tokens', id FROM api_tokens");
+    until(&acme, "/api/v1/hook-keys", 401).await;
+}
+
+#[tokio::test]
+async fn with_no_rows_to_remember_every_request_looks_a_token_up() {
+    let settings = [("HOOK_KEYS_CACHE_MAX_ROWS", "0")];
+    let server = Server::start_with(&settings, Parts::default()).await;
+    let acme = server.org("acme").await;
+    until(&acme, "/readyz", 200).await;
+    acme.get("/api/v1/hook-keys").await.expect(200);
+    server.sql("UPDATE api_tokens SET revoked_ms = 1");
+    acme.get("/api/v1/hook-keys").await.expect(401);
+}
+
+#[tokio::test]
+async fn an_org_that_was_deleted_on_one_node_is_soon_gone_from_the_others() {
+    let one = Server::start().await;
+    let two = one.beside().await;
+    one.org("acme").await;
+    let elsewhere = two.client("acme", &["all"]).await;
+    elsewhere.create("k").await;
+    one.orgs.delete(OrgName::parse("acme").unwrap(), true).await.unwrap();
+    until(&elsewhere, "/api/v1/hook-keys", 401).await;
+    elsewhere.post("/api/v1/hook-keys", json!({ "name": "k" })).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_use_on_one_node_keeps_a_token_alive_on_the_others() {
+    let one = Server::start().await;
+    let two = one.beside().await;
+    one.org("acme").await;
+    let (_, token) = one.token("acme", &["all"], None).await;
+    let header = format!("SSWS {token}");
+    let [here, there] = [&one, &two].map(|node| node.with_authorization(Some(&header)));
+    there.get("/api/v1/hook-keys").await.expect(200);
+    two.tokens.flush_uses().await.unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    for _ in 0..2 {
+        one.clock.advance(20 * day);
+        here.get("/api/v1/hook-keys").await.expect(200);
+        one.tokens.flush_uses().await.unwrap();
+    }
+    there.get("/api/v1/hook-keys").await.expect(200);
+    one.clock.advance(31 * day);
+    there.get("/api/v1/hook-keys").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_write_is_there_for_every_node_that_is_asked_after_it() {
+    let (_nodes, clients) = three().await;
+    for round in 0..10 {
+        let key = clients[round % 3].create(&format!("k{round}")).await;
+        let path = path_of(&key);
+        for client in &clients {
+            client.get(&path).await.expect(200);
+        }
+        clients[(round + 1) % 3].put(&path, json!({ "name": format!("renamed {round}") })).await.expect(200);
+        for client in &clients {
+            assert_eq!(client.get(&path).await.json()["name"], format!("renamed {round}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_tells_that_it_lives_and_that_it_is_ready_without_a_token() {
+    let server = Server::start().await;
+    let nobody = server.with_authorization(None);
+    assert_eq!(nobody.get("/healthz").await.expect(200).json(), json!({ "status": "alive" }));
+    until(&nobody, "/readyz", 200).await;
+    assert_eq!(nobody.get("/readyz").await.json(), json!({ "status": "ready" }));
+}
