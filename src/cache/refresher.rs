@@ -116,10 +116,10 @@ pub async fn forget_old_changes(db: Db) {
     let mut old = None;
     loop {
         let newest = db.read(changes::newest).await.ok();
-        if let Some(rev) = old.filter(|rev| newest != Some(*rev)) {
-            if let Err(error) = db.write("forget_changes", move |conn| changes::forget(conn, rev)).await {
-                tracing::warn!(cause = error.private(), "old changes could not be deleted");
-            }
+        if let Some(rev) = old.filter(|rev| newest != Some(*rev))
+            && let Err(error) = db.write("forget_changes", move |conn| changes::forget(conn, rev)).await
+        {
+            tracing::warn!(cause = error.private(), "old changes could not be deleted");
         }
         old = newest;
         sleep(KEPT).await;

@@ -23,7 +23,7 @@ pub(super) enum Token {
     Create(Create),
     /// List tokens, without their secrets.
     List(List),
-    /// Revoke a token at once.
+    /// Revoke a token. Servers that run learn of it within `cache.poll_interval`.
     Revoke(Revoke),
 }
 
@@ -172,8 +172,12 @@ impl Revoke {
                 format_args!("{:?} is not a token id: `hook-keys token list` shows them", self.id),
             )
         })?;
-        self.location.on_data(async |base, _| base.tokens.revoke(id).await)?;
+        let within = self.location.on_data(async |base, settings| {
+            base.tokens.revoke(id).await?;
+            Ok(settings.cache.poll_interval)
+        })?;
         out::line(format!("revoked {}", self.id))?;
+        out::remark(format!("servers that run refuse it within {within:?}"));
         Ok(())
     }
 }

@@ -51,9 +51,12 @@ fn guarded() -> Vec<Endpoint> {
 }
 
 #[tokio::test]
-async fn every_route_but_the_contract_itself_needs_a_token() {
+async fn every_route_but_the_contract_and_the_health_of_the_node_needs_a_token() {
     let open: Vec<_> = routes::table().into_iter().filter(|route| route.permission.is_none()).collect();
-    assert_eq!(open.iter().map(|route| route.path).collect::<Vec<_>>(), ["/openapi.yaml"]);
+    assert_eq!(
+        open.iter().map(|route| route.path).collect::<Vec<_>>(),
+        ["/healthz", "/readyz", "/openapi.yaml"]
+    );
     let server = Server::start().await;
     let nobody = server.with_authorization(None);
     for endpoint in guarded() {

@@ -1,6 +1,6 @@
 //! Several nodes on one database behave as one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hook_keys::app::Parts;
 use hook_keys::domain::org::OrgName;
@@ -9,9 +9,6 @@ use serde_json::json;
 
 use crate::harness::keys::small_key;
 use crate::harness::{Answer, Client, Server, hook, http_channel, oauth_channel, path_of, path_of_hook};
-
-/// How long to wait for what must come true: no bound of the service, but for a test that would never end.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Three nodes, and a client of each that may do everything in one org.
 async fn three() -> ([Server; 3], [Client; 3]) {
@@ -43,15 +40,6 @@ async fn at_once(
 
 fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
-}
-
-/// Asks again until the answer has this status.
-async fn until(client: &Client, path: &str, status: u16) {
-    let begun = Instant::now();
-    while client.get(path).await.status != status {
-        assert!(begun.elapsed() < PATIENCE, "{path} never answered {status}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test]
@@ -151,7 +139,7 @@ async fn a_token_that_was_revoked_is_refused_at_once_by_its_node_and_soon_by_the
         }
         one.tokens.revoke(id).await.unwrap();
         here.get("/api/v1/hook-keys").await.expect(401);
-        until(&there, "/api/v1/hook-keys", 401).await;
+        there.until("/api/v1/hook-keys", 401).await;
     }
 }
 
@@ -159,7 +147,7 @@ async fn a_token_that_was_revoked_is_refused_at_once_by_its_node_and_soon_by_the
 async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
     let server = Server::start().await;
     let acme = server.org("acme").await;
-    until(&acme, "/readyz", 200).await;
+    acme.until("/readyz", 200).await;
     acme.get("/api/v1/hook-keys").await.expect(200);
     server.sql("UPDATE api_tokens SET revoked_ms = 1");
     for _ in 0..3 {
@@ -167,7 +155,7 @@ async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
     }
     server.sql("INSERT INTO changes (entity, id) SELECT 'something new', id FROM api_tokens");
     server.sql("INSERT INTO changes (entity, id) SELECT 'api_tokens', id FROM api_tokens");
-    until(&acme, "/api/v1/hook-keys", 401).await;
+    acme.until("/api/v1/hook-keys", 401).await;
 }
 
 #[tokio::test]
@@ -175,7 +163,7 @@ async fn with_no_rows_to_remember_every_request_looks_a_token_up() {
     let settings = [("HOOK_KEYS_CACHE_MAX_ROWS", "0")];
     let server = Server::start_with(&settings, Parts::default()).await;
     let acme = server.org("acme").await;
-    until(&acme, "/readyz", 200).await;
+    acme.until("/readyz", 200).await;
     acme.get("/api/v1/hook-keys").await.expect(200);
     server.sql("UPDATE api_tokens SET revoked_ms = 1");
     acme.get("/api/v1/hook-keys").await.expect(401);
@@ -189,7 +177,7 @@ async fn an_org_that_was_deleted_on_one_node_is_soon_gone_from_the_others() {
     let elsewhere = two.client("acme", &["all"]).await;
     elsewhere.create("k").await;
     one.orgs.delete(OrgName::parse("acme").unwrap(), true).await.unwrap();
-    until(&elsewhere, "/api/v1/hook-keys", 401).await;
+    elsewhere.until("/api/v1/hook-keys", 401).await;
     elsewhere.post("/api/v1/hook-keys", json!({ "name": "k" })).await.expect(401);
 }
 
@@ -235,6 +223,6 @@ async fn a_node_tells_that_it_lives_and_that_it_is_ready_without_a_token() {
     let server = Server::start().await;
     let nobody = server.with_authorization(None);
     assert_eq!(nobody.get("/healthz").await.expect(200).json(), json!({ "status": "alive" }));
-    until(&nobody, "/readyz", 200).await;
+    nobody.until("/readyz", 200).await;
     assert_eq!(nobody.get("/readyz").await.json(), json!({ "status": "ready" }));
 }

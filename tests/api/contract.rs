@@ -183,6 +183,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         service(Kind::BadCredentials),
         service(Kind::NotPermitted),
         service(Kind::Internal),
+        service(Kind::Unavailable),
         service(Kind::Setup("never shown to a caller".to_owned())),
         Failure::InvalidBearer,
         Failure::UnknownPath,

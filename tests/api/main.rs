@@ -23,3 +23,4 @@ mod kong;
 mod okta;
 mod sealing;
 mod secrets;
+mod upgrade;

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod database;
+pub mod history;
 pub mod keys;
 pub mod private;
 pub mod process;
@@ -11,7 +12,7 @@ pub mod spec;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use hook_keys::app::{App, Base, Files, Parts, Purpose};
@@ -43,6 +44,9 @@ pub const LOOPBACK: [(&str, &str); 3] = [
 /// The same with little patience, for services that do not answer.
 pub const IMPATIENT: [(&str, &str); 3] = [LOOPBACK[0], LOOPBACK[1], ("HOOK_KEYS_OUTBOUND_TIMEOUT", "2s")];
 
+/// How long to wait for what must come true: no bound of the service, but for a test that would never end.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A running server, stopped when dropped.
@@ -53,7 +57,7 @@ pub struct Server {
     pub tokens: Tokens,
     pub database: Arc<Database>,
     handle: ServerHandle,
-    _directory: Arc<tempfile::TempDir>,
+    directory: Arc<tempfile::TempDir>,
 }
 
 /// A clock that stands still until a test moves it.
@@ -109,7 +113,7 @@ impl Server {
 
     /// Another one on the same database, with the same clock.
     pub async fn beside(&self) -> Self {
-        let (database, directory) = (Arc::clone(&self.database), Arc::clone(&self._directory));
+        let (database, directory) = (Arc::clone(&self.database), Arc::clone(&self.directory));
         Self::start_on(database, directory, Arc::clone(&self.clock), &[], Parts::default()).await
     }
 
@@ -129,7 +133,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let handle = run(app, listener);
         let base = format!("http://{address}");
-        Self { base, clock, orgs, tokens, database, handle, _directory: directory }
+        Self { base, clock, orgs, tokens, database, handle, directory }
     }
 
     /// Makes an org and a client that may do everything in it.
@@ -244,6 +248,19 @@ impl Client {
 
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
+    }
+
+    /// Asks again until the answer has this status.
+    pub async fn until(&self, path: &str, status: u16) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get(path).await;
+            if answer.status == status {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} never answered {status}, but {}", answer.text);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
