@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::cache::{Cache, Refresher, forget_old_changes};
+use crate::cache::{Cache, Refresher};
 use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
@@ -14,7 +14,7 @@ use crate::domain::clock::SystemClock;
 use crate::domain::ids::EntityId;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
-use crate::lifecycle::{self, Background};
+use crate::lifecycle::{Background, Recurring};
 use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
@@ -92,6 +92,7 @@ pub struct App {
     /// Randomness for request and error ids.
     pub entropy: Arc<dyn Entropy>,
     cache: Arc<Cache>,
+    recurring: Recurring,
     _background: Arc<Background>,
 }
 
@@ -170,11 +171,9 @@ impl App {
         let policy =
             Policy { allow: settings.outbound.allow.clone(), allow_http: settings.outbound.allow_http };
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
-        lifecycle::start_recurring(&base.background, base.tokens.clone());
         let refresher =
             Refresher::new(base.db.clone(), Arc::clone(&base.cache), settings.cache.poll_interval);
-        base.background.handle().spawn(refresher.run());
-        base.background.handle().spawn(forget_old_changes(base.db.clone()));
+        let recurring = Recurring::start(&base.background, base.tokens.clone(), refresher);
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {
@@ -227,6 +226,7 @@ impl App {
             allow_http: settings.outbound.allow_http,
             entropy,
             cache: base.cache,
+            recurring,
             _background: base.background,
         })
     }
@@ -245,7 +245,7 @@ impl App {
 
     /// Ends the work under way and closes the database. Call it after the server has stopped.
     pub async fn finish(&self) {
-        lifecycle::finish(&self.hook_keys.tasks, &self.tokens).await;
+        self.recurring.finish(&self.hook_keys.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::AbortHandle;
 
+use crate::cache::{Refresher, forget_old_changes};
 use crate::error::{Error, Result};
 use crate::service::{Tasks, Tokens};
 
@@ -49,21 +51,33 @@ impl Drop for Background {
     }
 }
 
-/// Starts the recurring tasks. They end with the runtime.
-pub fn start_recurring(background: &Background, tokens: Tokens) {
-    background.handle().spawn(async move {
-        let mut ticks = tokio::time::interval(FLUSH_EVERY);
-        loop {
-            ticks.tick().await;
-            flush(&tokens).await;
-        }
-    });
-}
+/// Tasks that go on until they are stopped.
+#[derive(Debug)]
+pub struct Recurring([AbortHandle; 3]);
 
-/// Waits for the writes under way and writes down what is still in memory.
-pub async fn finish(tasks: &Tasks, tokens: &Tokens) {
-    tasks.drain().await;
-    flush(tokens).await;
+impl Recurring {
+    /// Starts them.
+    #[must_use]
+    pub fn start(background: &Background, tokens: Tokens, refresher: Refresher) -> Self {
+        let runtime = background.handle();
+        let forget = runtime.spawn(forget_old_changes(tokens.db.clone())).abort_handle();
+        let follow = runtime.spawn(refresher.run()).abort_handle();
+        let flush = runtime.spawn(async move {
+            let mut ticks = tokio::time::interval(FLUSH_EVERY);
+            loop {
+                ticks.tick().await;
+                flush(&tokens).await;
+            }
+        });
+        Self([forget, follow, flush.abort_handle()])
+    }
+
+    /// Waits for the writes under way, writes down what is still in memory, and stops.
+    pub async fn finish(&self, tasks: &Tasks, tokens: &Tokens) {
+        tasks.drain().await;
+        flush(tokens).await;
+        self.0.iter().for_each(AbortHandle::abort);
+    }
 }
 
 async fn flush(tokens: &Tokens) {

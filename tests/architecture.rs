@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "store",
         ],
     ),
-    ("lifecycle", &["error", "service"]),
+    ("lifecycle", &["cache", "error", "service"]),
     ("service", &["cache", "crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
     ("config", &["error"]),
     ("outbound", &["domain", "error"]),

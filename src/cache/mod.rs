@@ -9,7 +9,6 @@
 mod refresher;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
 
 use quick_cache::sync;
 use tokio::time::Instant;
@@ -17,13 +16,11 @@ use tokio::time::Instant;
 use crate::domain::token::Token;
 use crate::error::Result;
 use crate::store::changes::{Change, Entity};
+use crate::store::conn::BLIND;
 use crate::store::tokens::Digest;
 use crate::store::{self, Db};
 
 pub use refresher::{Refresher, forget_old_changes};
-
-/// How long the database may be out of sight before nothing that was remembered counts any more.
-const BLIND: Duration = Duration::from_secs(5);
 
 /// The read model of this process.
 pub struct Cache {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout_at};
 
-use super::{BLIND, Cache};
+use super::Cache;
 use crate::error::{Error, Result};
 use crate::store::Db;
 use crate::store::changes;
+use crate::store::conn::BLIND;
 
 /// How soon a look that failed is tried again.
 const AGAIN: Duration = Duration::from_millis(200);

@@ -118,7 +118,7 @@ impl Error {
     /// A transaction that lost against another one, and may be run again.
     #[must_use]
     pub fn lost_race(cause: impl fmt::Display) -> Self {
-        Self { passing: true, ..Self::internal("database", cause) }
+        Self { passing: true, ..Self::unavailable("database", cause) }
     }
 
     /// A fault of ours while doing `what`. `cause` goes to the log and must hold no secret.

@@ -1,6 +1,9 @@
 //! How a read model keeps up with the writes of its own process.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Lets a write wait until the read model of this process knows of it, and tells the read model to look.
 ///
@@ -11,6 +14,9 @@ pub struct Follow {
     written: watch::Sender<u64>,
     followed: watch::Sender<u64>,
 }
+
+/// How long a write waits at most: for so long a read model counts that was not renewed.
+pub const BLIND: Duration = Duration::from_secs(5);
 
 /// More than any number: nobody is waited for.
 const NOBODY: u64 = u64::MAX;
@@ -33,8 +39,8 @@ impl Follow {
             number = *written;
         });
         let mut followed = self.followed.subscribe();
-        // It fails only when this is dropped, and then nobody is left to wait.
-        drop(followed.wait_for(|followed| *followed >= number).await);
+        // Whichever way it ends: what was read before does not count any more.
+        drop(timeout(BLIND, followed.wait_for(|followed| *followed >= number)).await);
     }
 
     /// Tells of writes that are over.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 
-pub use follow::Follow;
+pub use follow::{BLIND, Follow};
 use postgres::Link;
 pub use postgres::{Postgres, TlsFiles};
 
@@ -226,8 +226,10 @@ pub(super) enum Meaning {
     Fault,
 }
 
-/// Messages of a server that stops, starts, is overloaded, or has become a standby.
-const AWAY: [&str; 8] = [
+/// Messages of a server that stops, starts, is overloaded, or has become a standby, and of a SQLite file that another
+/// process does not let go of.
+const AWAY: [&str; 9] = [
+    "database is locked",
     "connection closed",
     "terminating connection",
     "statement timeout",

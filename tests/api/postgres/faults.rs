@@ -1,0 +1,158 @@
+//! The database goes away, hangs, and lets a transaction lose: what clients see of it, and that it passes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio_postgres::NoTls;
+
+use super::{run, settings};
+use crate::harness::keys::small_key;
+use crate::harness::process::{Serve, stdout};
+use crate::harness::{Client, PATIENCE, PostgresServer, path_of};
+
+/// A node on a server of its own, and a client that may do everything in an org.
+fn node(directory: &Path, server: &PostgresServer, timeout: &str) -> (Serve, Client) {
+    let config = settings(directory, server.url(), &[("timeout", timeout)]);
+    stdout(&run(&config, &["migrate"]));
+    stdout(&run(&config, &["org", "create", "acme"]));
+    let token = ["token", "create", "--org", "acme", "--name", "t", "--permissions", "all", "--json"];
+    let made: Value = serde_json::from_str(&stdout(&run(&config, &token))).unwrap();
+    let serve = Serve::start(&config, &[]);
+    let client = serve.client(made["token"].as_str().unwrap());
+    (serve, client)
+}
+
+/// Expects that every kind of request is refused for now, in the shape of its API.
+async fn refused_for_now(client: &Client, key: &Value) {
+    for (method, path, body) in [
+        (Method::GET, "/api/v1/hook-keys".to_owned(), None),
+        (Method::POST, "/api/v1/hook-keys".to_owned(), Some(json!({ "name": "new" }))),
+        (Method::PUT, path_of(key), Some(json!({ "name": "other" }))),
+    ] {
+        let answer = client.send(method, &path, body).await;
+        assert_eq!(answer.headers["retry-after"], "1");
+        answer.expect_error(503, "E0000010", "");
+    }
+    for (method, path, body) in [
+        (Method::GET, "/keys", None),
+        (Method::POST, "/keys", Some(small_key("new"))),
+        (Method::DELETE, "/key-sets/none", None),
+    ] {
+        let answer = client.send(method, path, body).await;
+        assert_eq!(answer.headers["retry-after"], "1");
+        answer.expect_message(503, "Service unavailable: try again in a moment");
+    }
+}
+
+#[tokio::test]
+async fn while_the_server_is_away_requests_get_503_and_when_it_is_back_they_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = PostgresServer::start(&[]);
+    let (serve, client) = node(directory.path(), &server, "60s");
+    let key = client.create("k").await;
+    client.until("/readyz", 200).await;
+    for mode in ["fast", "immediate"] {
+        server.stop(mode);
+        refused_for_now(&client, &key).await;
+        let answer = client.until("/readyz", 503).await;
+        assert_eq!(answer.headers["retry-after"], "1");
+        answer.expect_message(503, "Not ready: the database has been out of sight for 5 seconds");
+        client.get("/healthz").await.expect(200);
+        // Also once nothing that was remembered counts any more.
+        refused_for_now(&client, &key).await;
+        server.start_again(&[]);
+        client.until("/readyz", 200).await;
+        client.put(&path_of(&key), json!({ "name": format!("after {mode}") })).await.expect(200);
+        assert_eq!(client.names().await, [format!("after {mode}")]);
+    }
+    let log = serve.log_text();
+    assert!(log.contains("not ready: the database has been out of sight") && log.contains("the database is back"));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_keeps_no_request_for_longer_than_the_time_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = PostgresServer::start(&[]);
+    let (_serve, client) = node(directory.path(), &server, "300ms");
+    let key = client.create("k").await;
+    client.until("/readyz", 200).await;
+    {
+        let _hung = Hung::make(&server);
+        refused_for_now(&client, &key).await;
+        client.until("/readyz", 503).await;
+        // More than there are connections.
+        for _ in 0..12 {
+            client.get("/keys").await.expect(503);
+        }
+    }
+    client.until("/readyz", 200).await;
+    assert_eq!(client.until("/api/v1/hook-keys", 200).await.json().as_array().unwrap().len(), 1);
+    client.until(&path_of(&key), 200).await;
+}
+
+/// A server all of whose processes are stopped, until dropped.
+struct Hung(Vec<Pid>);
+
+impl Hung {
+    fn make(server: &PostgresServer) -> Self {
+        let main = server.pid();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid: i32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse::<i32>().ok()?;
+            (pid == main || parent == main).then(|| Pid::from_raw(pid).unwrap())
+        });
+        let hung = Self(processes.collect());
+        assert!(hung.0.len() > 3, "the server has more processes than {:?}", hung.0);
+        hung.signal(Signal::STOP);
+        hung
+    }
+
+    fn signal(&self, signal: Signal) {
+        for pid in &self.0 {
+            // One of them may have ended.
+            let _ = kill_process(*pid, signal);
+        }
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        self.signal(Signal::CONT);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_loses_against_another_transaction_is_tried_again_unseen() {
+    let directory = tempfile::tempdir().unwrap();
+    // The node is the first to look whether it waits in vain, once, and so the one that gives way.
+    let server = PostgresServer::start(&["deadlock_timeout=3s"]);
+    let (serve, client) = node(directory.path(), &server, "60s");
+    let key = client.create("k").await;
+    let (other, connection) = tokio_postgres::connect(server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    other.batch_execute("SET deadlock_timeout = '1min'; BEGIN; SELECT * FROM hook_keys FOR UPDATE").await.unwrap();
+    let renaming = {
+        let (client, path) = (client.clone(), path_of(&key));
+        tokio::spawn(async move { client.put(&path, json!({ "name": "renamed" })).await })
+    };
+    // It holds the right to write and waits for the row; this transaction has the row and wants the right.
+    let begun = std::time::Instant::now();
+    while server.sql("SELECT count(*)::text FROM pg_locks WHERE NOT granted") != ["1"] {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    other.batch_execute("SELECT pg_advisory_xact_lock(1751084907, hashtext(current_schema()))").await.unwrap();
+    other.batch_execute("COMMIT").await.unwrap();
+    renaming.await.unwrap().expect(200);
+    assert_eq!(client.names().await, ["renamed"]);
+    let deadlocks = "SELECT deadlocks::text FROM pg_stat_database WHERE datname = current_database()";
+    while server.sql(deadlocks) == ["0"] {
+        assert!(begun.elapsed() < PATIENCE, "nothing was lost, so nothing was tried again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(serve);
+}
