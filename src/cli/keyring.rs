@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::progress::Bar;
 use super::{Location, out};
 use crate::app::master_key;
 use crate::error::Result;
@@ -105,7 +106,7 @@ impl Verify {
     fn run(self) -> Result<ExitCode> {
         let Verdict { sound, broken } = self.location.on_data(async |base, settings| {
             match base.keyring.open(&master_key(settings)?).await? {
-                Some(keyring) => base.keyring.verify(&keyring).await,
+                Some(keyring) => base.keyring.verify(&keyring, &Bar::new("opening").report()).await,
                 None => Ok(Verdict::default()),
             }
         })?;

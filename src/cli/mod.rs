@@ -1,4 +1,5 @@
-//! The commands, one file each. They share where the data is (`Location`) and how they speak (`out`).
+//! The commands, one file each. They share where the data is (`Location`), how they speak (`out`) and how they show
+//! that they are not done yet (`progress`).
 
 mod config;
 mod dev;
@@ -7,6 +8,7 @@ mod keyring;
 mod migrate;
 mod org;
 mod out;
+mod progress;
 mod serve;
 mod token;
 

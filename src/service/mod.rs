@@ -25,3 +25,8 @@ pub use orgs::Orgs;
 pub use places::Places;
 pub use tasks::Tasks;
 pub use tokens::{Caller, Tokens};
+
+use std::sync::Arc;
+
+/// Told now and then how much of a long piece of work is done, and how much there is in all.
+pub type Report = Arc<dyn Fn(u64, u64) + Send + Sync>;
