@@ -109,7 +109,7 @@ fn versions<B: Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, Stri
 }
 
 /// The names of all tables and views that are not the database's own.
-fn tables(conn: &mut Conn) -> Result<Vec<String>> {
+pub(super) fn tables(conn: &mut Conn) -> Result<Vec<String>> {
     let query = match conn {
         Conn::Sqlite(_) => {
             "SELECT name AS text FROM sqlite_master

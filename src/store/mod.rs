@@ -2,6 +2,7 @@
 //! «not found» is `Ok(None)`.
 
 pub mod conn;
+pub mod copy;
 pub mod hook_keys;
 pub mod inline_hooks;
 pub mod key_sets;

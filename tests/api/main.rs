@@ -14,6 +14,7 @@
 mod authz;
 mod cli;
 mod contract;
+mod copy;
 mod crash;
 mod faults;
 mod first_start;

@@ -1,5 +1,6 @@
 //! Connections and transactions, on either database.
 
+mod pair;
 mod postgres;
 mod sqlite;
 
