@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::progress::Bar;
 use super::{Location, out};
 use crate::app::master_key;
+use crate::config::Settings;
 use crate::error::Result;
+use crate::service::Keyrings;
 use crate::service::keyring::{Status as Found, Verdict};
 
 #[derive(Subcommand)]
@@ -51,7 +54,7 @@ struct TermJson {
 }
 
 #[derive(Serialize)]
-struct VerdictJson<'a> {
+pub(super) struct VerdictJson<'a> {
     sound: u64,
     broken: Vec<BrokenJson<'a>>,
 }
@@ -60,6 +63,13 @@ struct VerdictJson<'a> {
 struct BrokenJson<'a> {
     id: &'a str,
     problem: &'a str,
+}
+
+impl<'a> From<&'a Verdict> for VerdictJson<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        let broken = verdict.broken.iter().map(|(id, problem)| BrokenJson { id, problem });
+        Self { sound: verdict.sound, broken: broken.collect() }
+    }
 }
 
 impl Keyring {
@@ -103,21 +113,28 @@ impl Status {
 
 impl Verify {
     fn run(self) -> Result<ExitCode> {
-        let Verdict { sound, broken } = self.location.on_data(async |base, settings| {
-            match base.keyring.open(&master_key(settings)?).await? {
-                Some(keyring) => base.keyring.verify(&keyring).await,
-                None => Ok(Verdict::default()),
-            }
-        })?;
+        let verdict = self.location.on_data(async |base, settings| verify(&base.keyring, settings).await)?;
         if self.json {
-            let broken = broken.iter().map(|(id, problem)| BrokenJson { id, problem });
-            out::json(&VerdictJson { sound, broken: broken.collect() })?;
+            out::json(&VerdictJson::from(&verdict))?;
         } else {
-            for (id, problem) in &broken {
-                out::line(format!("{id}: {problem}"))?;
-            }
-            out::line(format!("{sound} sound, {} broken", broken.len()))?;
+            print(&verdict)?;
         }
-        Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if verdict.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Opens every sealed value. Without a keyring there is none.
+pub(super) async fn verify(keyring: &Keyrings, settings: &Settings) -> Result<Verdict> {
+    match keyring.open(&master_key(settings)?).await? {
+        Some(opened) => keyring.verify(&opened, &Bar::new("opening").report()).await,
+        None => Ok(Verdict::default()),
+    }
+}
+
+/// Prints what is broken, and how much is not.
+pub(super) fn print(verdict: &Verdict) -> Result<()> {
+    for (id, problem) in &verdict.broken {
+        out::line(format!("{id}: {problem}"))?;
+    }
+    out::line(format!("{} sound, {} broken", verdict.sound, verdict.broken.len()))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::progress::spin;
 use super::{Location, block_on, out};
 use crate::app::{Base, Parts};
 use crate::error::Result;
@@ -23,8 +24,11 @@ impl Migrate {
         let settings = self.location.data_layers()?.check()?;
         block_on(async {
             let base = Base::open_as_is(&settings, Parts::default(), !self.check).await?;
-            let names =
-                if self.check { migrate::pending(&base.db).await? } else { migrate::run(&base.db).await? };
+            let names = if self.check {
+                migrate::pending(&base.db).await?
+            } else {
+                spin("migrating", migrate::run(&base.db)).await?
+            };
             for name in &names {
                 out::line(name)?;
             }

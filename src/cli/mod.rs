@@ -1,12 +1,15 @@
-//! The commands, one file each. They share where the data is (`Location`) and how they speak (`out`).
+//! The commands, one file each. They share where the data is (`Location`), how they speak (`out`) and how they show
+//! that they are not done yet (`progress`).
 
 mod config;
+mod copy;
 mod dev;
 mod files;
 mod keyring;
 mod migrate;
 mod org;
 mod out;
+mod progress;
 mod serve;
 mod token;
 
@@ -47,6 +50,13 @@ enum Command {
     Keyring(keyring::Keyring),
     /// Bring the database to this version's schema.
     Migrate(migrate::Migrate),
+    /// Copy all data into another database, which must be empty: SQLite or PostgreSQL, either way.
+    ///
+    /// Stop the servers first: while the copy runs they cannot write, and what they write afterwards is not
+    /// copied. All rows are committed at once: a copy that ends before, however it ends, leaves none in the
+    /// target. Values stay sealed as they are, so the master key stays the same, and each of them is then opened
+    /// in the target. The settings `[postgres]` hold for both databases.
+    Copy(copy::Copy),
     /// Check, show or explain the settings.
     #[command(subcommand)]
     Config(config::Config),
@@ -73,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Token(command) => command.run(),
         Command::Keyring(command) => command.run(),
         Command::Migrate(command) => command.run(),
+        Command::Copy(command) => command.run(),
         Command::Config(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::progress::spin;
 use super::{Location, out};
 use crate::domain::org::{self, OrgName};
 use crate::error::{Error, Result};
@@ -156,7 +157,7 @@ impl Update {
 impl Delete {
     fn run(self) -> Result<()> {
         let name = OrgName::parse(&self.name)?;
-        self.location.on_data(async |base, _| base.orgs.delete(name, self.force).await)?;
+        self.location.on_data(async |base, _| spin("deleting", base.orgs.delete(name, self.force)).await)?;
         out::line(format!("deleted the org {}", self.name))?;
         Ok::<_, Error>(())
     }

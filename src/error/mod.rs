@@ -134,6 +134,15 @@ impl Error {
         self
     }
 
+    /// Says to the operator which of two things it is about, where a command works on two.
+    #[must_use]
+    pub fn about(self, which: &str) -> Self {
+        match self.kind {
+            Kind::Setup(sentence) => Self { kind: Kind::Setup(format!("{which}: {sentence}")), ..self },
+            _ => self.within(which),
+        }
+    }
+
     /// Whether the same work may go well if it is done again at once.
     #[must_use]
     pub fn is_passing(&self) -> bool {

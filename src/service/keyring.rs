@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Report;
 use super::sealing::place;
 use crate::crypto::key::Rules;
 use crate::crypto::rsa::RsaKeyPair;
@@ -116,8 +117,9 @@ impl Keyrings {
 
     /// Opens every sealed value, and compares each private half with the public half beside it. Changes
     /// nothing.
-    pub async fn verify(&self, keyring: &Keyring) -> Result<Verdict> {
+    pub async fn verify(&self, keyring: &Keyring, report: &Report) -> Result<Verdict> {
         let mut verdict = Verdict::default();
+        let total = self.db.read(|conn| store::sealed::count(conn, None, None)).await?;
         for column in Column::ALL {
             let mut after = 0;
             loop {
@@ -134,6 +136,7 @@ impl Keyrings {
                         }
                     }
                 }
+                report(verdict.sound + verdict.broken.len() as u64, total);
             }
         }
         Ok(verdict)

@@ -1,6 +1,7 @@
 //! The use cases: rules, limits, sealing, and the transaction that holds them together.
 
 pub mod access_tokens;
+pub mod copy;
 pub mod execute;
 pub mod hook_keys;
 pub mod inline_hooks;
@@ -15,6 +16,7 @@ pub mod tasks;
 pub mod tokens;
 
 pub use access_tokens::AccessTokens;
+pub use copy::Copy;
 pub use execute::Execute;
 pub use hook_keys::HookKeys;
 pub use inline_hooks::InlineHooks;
@@ -25,3 +27,8 @@ pub use orgs::Orgs;
 pub use places::Places;
 pub use tasks::Tasks;
 pub use tokens::{Caller, Tokens};
+
+use std::sync::Arc;
+
+/// Told now and then how much of a long piece of work is done, and how much there is in all.
+pub type Report = Arc<dyn Fn(u64, u64) + Send + Sync>;

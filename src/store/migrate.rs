@@ -25,10 +25,18 @@ const HISTORY: &str = "__diesel_schema_migrations";
 /// What the oldest version is that may run.
 const FLOOR: &str = "schema_floor";
 
+/// How a schema differs from this version's.
+struct Difference {
+    /// Names of the migrations that the database lacks, oldest first.
+    missing: Vec<String>,
+    /// The version of a migration that a newer hook-keys has made, if there is one.
+    newer: Option<String>,
+}
+
 /// Names of the migrations that the database still lacks, oldest first. Changes nothing. Refuses a database
-/// that is another program's or that a newer version has migrated.
+/// that is another program's, or that a newer version has migrated so that this one cannot run on it.
 pub async fn pending(db: &Db) -> Result<Vec<String>> {
-    db.look(missing).await
+    Ok(db.look(difference).await?.missing)
 }
 
 /// Applies what the database lacks, all or nothing, and returns the names of these migrations. Of two
@@ -39,7 +47,7 @@ pub async fn run(db: &Db) -> Result<Vec<String>> {
     pending(db).await?;
     db.settle().await?;
     db.write("migrate", |conn| {
-        let missing = missing(conn)?;
+        let Difference { missing, .. } = difference(conn)?;
         match conn {
             Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop),
             Conn::Postgres(link) => link.conn.run_pending_migrations(POSTGRES).map(drop),
@@ -50,13 +58,26 @@ pub async fn run(db: &Db) -> Result<Vec<String>> {
     .await
 }
 
-/// Refuses a database that is not exactly at this version.
+/// Refuses a database that lacks a migration.
 pub async fn require_current(db: &Db) -> Result<()> {
     match pending(db).await?.as_slice() {
         [] => db.settle().await,
         missing => Err(Error::setup(format!(
             "the database lacks {} migration(s): run `hook-keys migrate` or start the server once",
             missing.len()
+        ))),
+    }
+}
+
+/// Refuses a database to which a newer version has added what this one knows nothing of, and so would leave behind.
+pub async fn require_nothing_newer(db: &Db) -> Result<()> {
+    match db.look(difference).await?.newer {
+        None => Ok(()),
+        Some(version) => Err(Error::setup(format!(
+            "the database was migrated by a newer hook-keys (it has migration {version}), which may keep there what \
+             {} {} does not know of: use that newer version",
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION"),
         ))),
     }
 }
@@ -71,7 +92,7 @@ pub fn holds_keyring(path: &Path) -> Result<bool> {
     Ok(!texts(conn, "SELECT 'one' AS text FROM keyring LIMIT 1")?.is_empty())
 }
 
-fn missing(conn: &mut Conn) -> Result<Vec<String>> {
+fn difference(conn: &mut Conn) -> Result<Difference> {
     let known = match conn {
         Conn::Sqlite(_) => versions::<Sqlite>(&SQLITE)?,
         Conn::Postgres(_) => versions::<Pg>(&POSTGRES)?,
@@ -90,7 +111,8 @@ fn missing(conn: &mut Conn) -> Result<Vec<String>> {
              must have a database or a schema of its own",
         ));
     }
-    if let Some(version) = applied.iter().find(|version| !is_known(version)) {
+    let newer = applied.iter().find(|version| !is_known(version)).cloned();
+    if let Some(version) = &newer {
         // A newer version has added something that this one need not know, or removed something that it does.
         let floor = if tables.iter().any(|name| name == FLOOR) {
             texts(conn, "SELECT version AS text FROM schema_floor")?
@@ -107,7 +129,7 @@ fn missing(conn: &mut Conn) -> Result<Vec<String>> {
         }
     }
     let lacks = known.into_iter().filter(|(version, _)| !applied.contains(version));
-    Ok(lacks.map(|(_, name)| name).collect())
+    Ok(Difference { missing: lacks.map(|(_, name)| name).collect(), newer })
 }
 
 /// Version and name of every migration, oldest first.
@@ -120,7 +142,7 @@ fn versions<B: Backend>(source: &EmbeddedMigrations) -> Result<Vec<(String, Stri
 }
 
 /// The names of all tables and views that are not the database's own.
-fn tables(conn: &mut Conn) -> Result<Vec<String>> {
+pub(super) fn tables(conn: &mut Conn) -> Result<Vec<String>> {
     let query = match conn {
         Conn::Sqlite(_) => {
             "SELECT name AS text FROM sqlite_master

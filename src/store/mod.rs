@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod conn;
+pub mod copy;
 pub mod hook_keys;
 pub mod inline_hooks;
 pub mod key_sets;

@@ -15,6 +15,7 @@ mod authz;
 mod cli;
 mod cluster;
 mod contract;
+mod copy;
 mod crash;
 mod faults;
 mod first_start;

@@ -1,6 +1,7 @@
 //! Connections and transactions, on either database.
 
 mod follow;
+mod pair;
 mod postgres;
 mod sqlite;
 
@@ -28,7 +29,7 @@ const SQLITE_READERS: usize = 4;
 /// How often a transaction is tried that lost against another one.
 const TRIES: usize = 5;
 
-/// A connection to one of the two databases. Query text is written once and runs on both: see [`on_backend`].
+/// A connection to one of the two databases. Query text is written once and runs on both: see `on_backend!`.
 pub enum Conn {
     /// SQLite.
     Sqlite(SqliteConnection),

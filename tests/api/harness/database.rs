@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use tokio_postgres::NoTls;
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 const FILE: &str = "test.db";
 
@@ -41,7 +42,17 @@ impl Database {
     pub fn sql(&self, statement: &str) {
         match self {
             Self::Sqlite(path) => sql(path, statement),
-            Self::Postgres { .. } => run(&self.url(), statement),
+            Self::Postgres { .. } => {
+                run(&self.url(), statement);
+            }
+        }
+    }
+
+    /// The texts that a query finds, in its one column, which it calls `text`.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(path) => texts(path, query),
+            Self::Postgres { .. } => run(&self.url(), query),
         }
     }
 }
@@ -62,16 +73,35 @@ pub fn sql(database: &Path, statement: &str) {
     }
 }
 
-/// Runs SQL on a PostgreSQL server. On a thread of its own, because tests call this from where they may not block.
-fn run(url: &str, statements: &str) {
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// The texts that a query finds in a SQLite file.
+pub fn texts(database: &Path, query: &str) -> Vec<String> {
+    let mut conn = SqliteConnection::establish(&database.to_string_lossy()).unwrap();
+    let lines: Vec<Line> = diesel::sql_query(query).load(&mut conn).unwrap();
+    lines.into_iter().map(|line| line.text).collect()
+}
+
+/// Runs SQL on a PostgreSQL server, and returns the first column of what it finds. On a thread of its own, because
+/// tests call this from where they may not block.
+fn run(url: &str, statements: &str) -> Vec<String> {
     let (url, statements) = (url.to_owned(), statements.to_owned());
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
             tokio::spawn(connection);
-            client.batch_execute(&statements).await.unwrap();
-        });
+            let found = client.simple_query(&statements).await.unwrap();
+            let rows = found.into_iter().filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap().to_owned()),
+                _ => None,
+            });
+            rows.collect()
+        })
     };
-    std::thread::spawn(work).join().unwrap();
+    std::thread::spawn(work).join().unwrap()
 }
