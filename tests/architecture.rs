@@ -39,7 +39,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 19] = [
+const ONLY_IN: [(&str, &str); 20] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -59,6 +59,7 @@ const ONLY_IN: [(&str, &str); 19] = [
     ("actix_web", "http"),
     ("clap", "cli"),
     ("indicatif", "cli"),
+    ("quick_cache", "cache"),
 ];
 
 /// Files that may name a crate in spite of [`ONLY_IN`]: the server's runtime is started by the command.
