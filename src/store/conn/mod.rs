@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
 
-pub use postgres::{PgConn, Postgres, TlsFiles};
+pub use postgres::{PgConn, Postgres, QUIET, TlsFiles};
 
 /// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
 const SQLITE_READERS: usize = 4;
