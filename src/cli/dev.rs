@@ -39,6 +39,7 @@ impl Dev {
         let loopback = *allow_http && allow.iter().any(|range| range.contains(&localhost));
         serve(
             &settings,
+            true,
             || directory.prepare(),
             async |base| admin_token(base, &directory).await,
             |address, token| announce(address, &self.data_dir, &token, loopback),

@@ -18,6 +18,9 @@ pub(super) struct Serve {
     location: Location,
     #[command(flatten)]
     overrides: Overrides,
+    /// Refuse to start when a migration is pending, instead of applying it.
+    #[arg(long)]
+    no_migrate: bool,
 }
 
 /// Flags that overrule settings.
@@ -65,6 +68,7 @@ impl Serve {
         let settings = self.overrides.settle(self.location.data_layers()?)?;
         serve(
             &settings,
+            !self.no_migrate,
             || Ok(()),
             async |_| Ok(()),
             |address, ()| {
@@ -75,10 +79,12 @@ impl Serve {
 }
 
 /// Serves until a signal. `begin` runs once the port is known to be free, and nothing is written before it;
-/// what it returns is held until the start is over. `prepare` runs on the migrated database; `announce` gets
+/// what it returns is held until the start is over. Without `migrate`, a database that lacks migrations is refused.
+/// `prepare` runs on the migrated database; `announce` gets
 /// the real address and what `prepare` returned.
 pub(super) fn serve<G, T>(
     settings: &Settings,
+    migrate: bool,
     begin: impl FnOnce() -> Result<G>,
     prepare: impl AsyncFnOnce(&Base) -> Result<T>,
     announce: impl FnOnce(SocketAddr, T) -> Result<()>,
@@ -95,7 +101,7 @@ pub(super) fn serve<G, T>(
         let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
         let files = Files::read(settings)?;
-        let base = Base::open(settings, Parts::default(), true).await?;
+        let base = Base::open(settings, Parts::default(), migrate).await?;
         let prepared = prepare(&base).await?;
         let app = Arc::new(App::build(settings, &files, base).await?);
         drop(start);
