@@ -20,5 +20,6 @@ mod first_start;
 mod harness;
 mod kong;
 mod okta;
+mod postgres;
 mod sealing;
 mod secrets;

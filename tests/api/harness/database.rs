@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 const FILE: &str = "test.db";
 
@@ -41,7 +41,7 @@ impl Database {
     pub fn sql(&self, statement: &str) {
         match self {
             Self::Sqlite(path) => sql(path, statement),
-            Self::Postgres { .. } => run(&self.url(), statement),
+            Self::Postgres { .. } => drop(run(&self.url(), statement)),
         }
     }
 }
@@ -62,16 +62,22 @@ pub fn sql(database: &Path, statement: &str) {
     }
 }
 
-/// Runs SQL on a PostgreSQL server. On a thread of its own, because tests call this from where they may not block.
-fn run(url: &str, statements: &str) {
+/// Runs SQL on a PostgreSQL server and returns the first column of what it answers. On a thread of its own, because
+/// tests call this from where they may not block.
+pub fn run(url: &str, statements: &str) -> Vec<String> {
     let (url, statements) = (url.to_owned(), statements.to_owned());
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
             tokio::spawn(connection);
-            client.batch_execute(&statements).await.unwrap();
-        });
+            let answer = client.simple_query(&statements).await.unwrap();
+            let first = |message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+                _ => None,
+            };
+            answer.into_iter().filter_map(first).collect()
+        })
     };
-    std::thread::spawn(work).join().unwrap();
+    std::thread::spawn(work).join().unwrap()
 }
