@@ -23,6 +23,8 @@ use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
 
+pub use crate::store::QUIET;
+
 /// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
 const SHORTEST_DRAIN: Duration = Duration::from_secs(10);
 
@@ -280,6 +282,8 @@ impl Files {
     /// Reads them all.
     pub fn read(settings: &Settings) -> Result<Self> {
         let roots = settings.outbound.ca_file.as_deref().map(Roots::read).transpose()?;
+        // Those of the database are read again when it is opened, which not only a server does.
+        place(&settings.database)?;
         Ok(Self { master_key: master_key(settings)?, roots })
     }
 }

@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
-use crate::app::{Base, Parts, Purpose};
+use crate::app::{Base, Parts, Purpose, QUIET};
 use crate::config::{Layers, Settings, Source};
 use crate::error::{Error, Result};
 
@@ -153,5 +153,7 @@ fn log_filter(text: &str) -> Result<EnvFilter> {
     if let Some(word) = lone {
         return Err(refused(format!("{word:?} is none of error, warn, info, debug and trace")));
     }
-    text.parse().map_err(|error: ParseError| refused(error.to_string()))
+    let filter: EnvFilter = text.parse().map_err(|error: ParseError| refused(error.to_string()))?;
+    let quiet = QUIET.parse().map_err(|error| Error::internal("the log filter", error))?;
+    Ok(filter.add_directive(quiet))
 }

@@ -18,7 +18,7 @@ pub(super) struct Serve {
     location: Location,
     #[command(flatten)]
     overrides: Overrides,
-    /// Refuse to start when a migration is missing, instead of applying it.
+    /// Refuse to start when a migration is pending, instead of applying it.
     #[arg(long)]
     no_migrate: bool,
 }
@@ -78,8 +78,9 @@ impl Serve {
     }
 }
 
-/// Serves until a signal. With `migrate`, what the database lacks is made. `begin` runs once the port is known to be free, and nothing is written before it;
-/// what it returns is held until the start is over. `prepare` runs on the migrated database; `announce` gets
+/// Serves until a signal. `begin` runs once the port is known to be free, and nothing is written before it;
+/// what it returns is held until the start is over. Without `migrate`, a database that lacks migrations is refused.
+/// `prepare` runs on the migrated database; `announce` gets
 /// the real address and what `prepare` returned.
 pub(super) fn serve<G, T>(
     settings: &Settings,

@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+use super::database_url;
 use crate::error::{Error, Result};
 
 /// The commented sample file, which `hook-keys config sample` prints.
@@ -69,8 +70,13 @@ impl Layers {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::setup(format!("the settings file {shown} cannot be read: {error}")))?;
-        let file: Table = toml::from_str(&text)
-            .map_err(|error| Error::setup(format!("the settings file {shown} is not valid TOML: {error}")))?;
+        let file: Table = toml::from_str(&text).map_err(|error| {
+            // Not the error's own text, which repeats the line: a password may stand there.
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let problem = error.message();
+            Error::setup(format!("the settings file {shown} is not valid TOML: line {line}: {problem}"))
+        })?;
         let mut leaves = Vec::new();
         for_each_leaf(&file, "", &mut |key, value| leaves.push((key, value.clone())));
         // An empty section says nothing, unless there is no such section.
@@ -124,11 +130,16 @@ impl Layers {
         self.sources.get(key).copied()
     }
 
-    /// Each setting with its value as TOML and where it came from, by key.
+    /// Each setting with its value as TOML and where it came from, by key. Passwords are left out.
     #[must_use]
     pub fn explain(&self) -> Vec<(String, String, Source)> {
         let lines = self.sources.iter().map(|(key, source)| {
-            let value = self.value(key).map(ToString::to_string).unwrap_or_default();
+            let value = match self.value(key) {
+                Some(Value::String(url)) if key == "database_url" => {
+                    Value::String(database_url::shown(url)).to_string()
+                }
+                value => value.map(ToString::to_string).unwrap_or_default(),
+            };
             (key.clone(), value, *source)
         });
         lines.collect()
@@ -265,7 +276,8 @@ mod tests {
             ("pool_size = -1", "pool_size: -1 is not between 0 and 10000"),
             ("limits = 3", "limits is not a setting"),
             ("master_key = \"secret\"", "master_key is not a setting"),
-            ("listen = ", "not valid TOML"),
+            ("pool_size = 1\nlisten = ", "is not valid TOML: line 2: "),
+            ("database_url = \"postgres://u:p@q@h/d\"", "%40"),
             ("listen = \"localhost\"", "listen: \"localhost\" is not an address and port"),
             ("database_url = \"mysql://x\"", "database_url: use `sqlite:`"),
             ("[postgres]\nconnections = 3\n", "postgres.connections: use at least 4"),

@@ -3,6 +3,7 @@
 //! The sample file is the single list of settings: its keys are the keys there are, its values the
 //! defaults. Whatever is not in it is refused.
 
+mod database_url;
 pub mod layers;
 
 use std::fmt;
@@ -274,8 +275,14 @@ impl Layers {
 fn database(url: &str, postgres: RawPostgres) -> Result<DatabaseSettings> {
     // Checked in any case: a slip should show before the day on which the setting is needed.
     let postgres = postgres_settings(url, postgres)?;
-    if ["postgres://", "postgresql://"].iter().any(|start| url.starts_with(start)) {
-        return Ok(DatabaseSettings::Postgres(postgres));
+    if database_url::is_postgres(url) {
+        return match database_url::without_password(url) {
+            Some(_) => Ok(DatabaseSettings::Postgres(postgres)),
+            None => Err(Error::setup(
+                "database_url: use postgres://user@host:5432/database, and write @ : / ? & % in a name or a \
+                 password as %40 %3A %2F %3F %26 %25",
+            )),
+        };
     }
     match url.strip_prefix("sqlite:") {
         Some(path) if !NO_PATHS.iter().any(|start| path.starts_with(start)) && !path.is_empty() => {

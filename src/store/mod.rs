@@ -16,7 +16,7 @@ pub mod sealed;
 pub mod tags;
 pub mod tokens;
 
-pub use conn::{Conn, Db, Place, Postgres, TlsFiles};
+pub use conn::{Conn, Db, Place, Postgres, QUIET, TlsFiles};
 
 use conn::Meaning;
 

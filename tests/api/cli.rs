@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::process::{Dev, complaint, hook_keys, on, stdout};
+use crate::harness::process::{Dev, Serve, complaint, hook_keys, on, stdout};
 use crate::harness::service::Service;
 use crate::harness::{Client, hook, http_channel, path_of_hook};
 
@@ -232,15 +232,7 @@ const KEY_B: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=";
 
 /// Starts `serve`, waits for its first line and ends it.
 fn serve_once(file: &Path) {
-    use std::io::{BufRead as _, BufReader};
-
-    let mut serve = hook_keys();
-    let mut child = serve.arg("serve").arg("--config").arg(file).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(line.contains("serves http://127.0.0.1:"), "{line}");
+    Serve::start(file, &[]).kill();
 }
 
 fn serve(file: &Path) -> std::process::Output {

@@ -22,6 +22,7 @@ mod first_start;
 mod harness;
 mod kong;
 mod okta;
+mod postgres;
 mod sealing;
 mod secrets;
 mod upgrade;

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 
 pub use follow::{BLIND, Follow};
 use postgres::Link;
-pub use postgres::{Postgres, TlsFiles};
+pub use postgres::{Postgres, QUIET, TlsFiles};
 
 /// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
 const SQLITE_READERS: usize = 4;

@@ -48,6 +48,10 @@ impl Link {
 /// installations may share a database.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1751084907, hashtext(current_schema()))";
 
+/// A directive for the log, whatever else it is told: below `info` the driver writes the values of statements there,
+/// which are what stands in bodies, and digests of tokens.
+pub const QUIET: &str = "tokio_postgres::query=info";
+
 /// Where a PostgreSQL server is and how to reach it.
 #[derive(Clone)]
 pub struct Postgres {
@@ -83,8 +87,15 @@ impl Postgres {
         config.keepalives_interval(patience);
         config.keepalives_retries(1);
         config.application_name(env!("CARGO_PKG_NAME"));
+        if config.get_hosts().is_empty() {
+            return Err(Error::setup(
+                "database_url: it names no host: use postgres://user@host:5432/database",
+            ));
+        }
         let shown = shown(&config);
-        let local = config.get_hosts().iter().all(is_local);
+        // `hostaddr` says where to connect, whatever the host's name is.
+        let local = config.get_hosts().iter().all(is_local)
+            && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         let tls = match config.get_ssl_mode() {
             SslMode::Disable if local => None,
             SslMode::Disable => {
@@ -225,4 +236,110 @@ fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static
 
 fn unusable(setting: &str, path: &Path, problem: &dyn fmt::Display) -> Error {
     Error::setup(format!("{setting}: {} cannot be used: {problem}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str, files: &TlsFiles) -> Result<Postgres> {
+        Postgres::parse(url, None, files, Duration::from_secs(1))
+    }
+
+    fn files(directory: &Path) -> TlsFiles {
+        let certified = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap();
+        let file = |name: &str, text: String| {
+            std::fs::write(directory.join(name), text).unwrap();
+            directory.join(name)
+        };
+        let certificate = file("certificate", certified.cert.pem());
+        let key = file("key", certified.signing_key.serialize_pem());
+        TlsFiles { ca: Some(certificate.clone()), client: Some((certificate, key)) }
+    }
+
+    #[test]
+    fn only_what_stays_on_this_machine_may_go_in_clear() {
+        for url in [
+            "postgres://u@127.0.0.1/d",
+            "postgres://u@127.8.9.1:5433,localhost/d",
+            "postgres://u@[::1]/d",
+            "postgres://u@%2Fvar%2Frun%2Fpostgresql/d",
+            "postgres:///d?host=/var/run/postgresql",
+            "postgres://u@db.example/d?host=localhost&hostaddr=127.0.0.1,127.0.0.1",
+        ] {
+            let local = !url.contains("db.example");
+            assert_eq!(parse(url, &TlsFiles::default()).unwrap().tls.is_none(), local, "{url}");
+            let disabled = format!("{url}{}sslmode=disable", if url.contains('?') { '&' } else { '?' });
+            assert_eq!(parse(&disabled, &TlsFiles::default()).is_ok(), local, "{disabled}");
+        }
+        for url in [
+            "postgres://u@db.example/d",
+            "postgres://u@localhost.example/d",
+            "postgres://u@192.0.2.1/d",
+            "postgres://u@127.0.0.1,192.0.2.1/d",
+            "postgres://u@localhost/d?hostaddr=192.0.2.1",
+            "postgres://u@[::2]/d",
+        ] {
+            for mode in ["prefer", "require"] {
+                let url = format!("{url}{}sslmode={mode}", if url.contains('?') { '&' } else { '?' });
+                let server = parse(&url, &TlsFiles::default()).unwrap();
+                assert!(server.tls.is_some(), "{url}");
+                assert_eq!(server.config.get_ssl_mode(), SslMode::Require, "{url}");
+            }
+            let url = format!("{url}{}sslmode=disable", if url.contains('?') { '&' } else { '?' });
+            let refused = parse(&url, &TlsFiles::default()).unwrap_err().to_string();
+            assert!(refused.contains("on another machine"), "{url}: {refused}");
+        }
+    }
+
+    #[test]
+    fn on_this_machine_tls_is_used_when_it_is_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = files(directory.path());
+        let server = parse("postgres://u@localhost/d", &files).unwrap();
+        assert!(server.tls.is_some() && server.config.get_ssl_mode() == SslMode::Require);
+        let server = parse("postgres://u@localhost/d?sslmode=require", &TlsFiles::default()).unwrap();
+        assert!(server.tls.is_some() && server.config.get_ssl_mode() == SslMode::Require);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_refused_by_its_setting() {
+        let directory = tempfile::tempdir().unwrap();
+        let good = files(directory.path());
+        let (certificate, key) = good.client.clone().unwrap();
+        let missing = directory.path().join("missing");
+        let empty = directory.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        let another = directory.path().join("another");
+        std::fs::write(&another, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let refused = |files: TlsFiles, setting: &str| {
+            let refused = parse("postgres://u@localhost/d?sslmode=require", &files).unwrap_err().to_string();
+            assert!(refused.starts_with(setting) && refused.contains("cannot be used"), "{refused}");
+        };
+        for bad in [&missing, &empty, &key] {
+            refused(TlsFiles { ca: Some(bad.clone()), client: None }, "postgres.ca_file: ");
+            let client = Some((bad.clone(), key.clone()));
+            refused(TlsFiles { ca: None, client }, "postgres.cert_file: ");
+        }
+        for bad in [&missing, &empty, &certificate, &another] {
+            let client = Some((certificate.clone(), bad.clone()));
+            refused(TlsFiles { ca: None, client }, "postgres.key_file: ");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_none_or_names_no_host_is_refused_and_not_repeated() {
+        for url in ["postgres://u:secret@h:port/d", "postgres://u:secret@/d", "postgres:///d?password=secret"]
+        {
+            let refused = parse(url, &TlsFiles::default()).unwrap_err().to_string();
+            assert!(refused.starts_with("database_url: ") && !refused.contains("secret"), "{refused}");
+        }
+        let server = Postgres::parse(
+            "postgres://u:secret@h/d",
+            Some("secret"),
+            &TlsFiles::default(),
+            Duration::from_secs(1),
+        );
+        assert_eq!(format!("{:?}", server.unwrap()), "Postgres(PostgreSQL at h)");
+    }
 }

@@ -42,9 +42,7 @@ impl Database {
     pub fn sql(&self, statement: &str) {
         match self {
             Self::Sqlite(path) => sql(path, statement),
-            Self::Postgres { .. } => {
-                run(&self.url(), statement);
-            }
+            Self::Postgres { .. } => drop(run(&self.url(), statement)),
         }
     }
 
@@ -86,21 +84,21 @@ pub fn texts(database: &Path, query: &str) -> Vec<String> {
     lines.into_iter().map(|line| line.text).collect()
 }
 
-/// Runs SQL on a PostgreSQL server, and returns the first column of what it finds. On a thread of its own, because
+/// Runs SQL on a PostgreSQL server and returns the first column of what it answers. On a thread of its own, because
 /// tests call this from where they may not block.
-fn run(url: &str, statements: &str) -> Vec<String> {
+pub fn run(url: &str, statements: &str) -> Vec<String> {
     let (url, statements) = (url.to_owned(), statements.to_owned());
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
             tokio::spawn(connection);
-            let found = client.simple_query(&statements).await.unwrap();
-            let rows = found.into_iter().filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap().to_owned()),
+            let answer = client.simple_query(&statements).await.unwrap();
+            let first = |message| match message {
+                SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
                 _ => None,
-            });
-            rows.collect()
+            };
+            answer.into_iter().filter_map(first).collect()
         })
     };
     std::thread::spawn(work).join().unwrap()

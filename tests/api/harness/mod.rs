@@ -4,6 +4,7 @@ pub mod answer;
 pub mod database;
 pub mod history;
 pub mod keys;
+pub mod postgres;
 pub mod private;
 pub mod process;
 pub mod service;
@@ -30,6 +31,7 @@ use serde_json::{Value, json};
 
 pub use answer::Answer;
 pub use database::{Database, sql};
+pub use postgres::PostgresServer;
 
 /// Key pairs for all tests of this process: they cost more than anything else here.
 static POOL: LazyLock<Arc<KeyPool>> = LazyLock::new(|| Arc::new(KeyPool::start(8).unwrap()));

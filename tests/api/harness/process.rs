@@ -1,8 +1,8 @@
 //! The real binary, in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use super::Client;
 
@@ -40,7 +40,7 @@ pub struct Dev {
     pub greeting: String,
     /// Where its log goes.
     pub log: PathBuf,
-    child: Child,
+    process: Process,
 }
 
 impl Dev {
@@ -51,28 +51,20 @@ impl Dev {
 
     /// The same, with settings as variables.
     pub fn start_in(data_dir: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
-        let log = data_dir.with_extension("log");
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let mut child = hook_keys()
+        let mut command = hook_keys();
+        command
             .args(["dev", "--listen", "127.0.0.1:0", "--pool-size", "4", "--data-dir"])
             .arg(data_dir)
             .args(more)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        let mut greeting = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        while !greeting.contains("curl ") {
-            let read = lines.read_line(&mut greeting).unwrap();
-            assert!(read > 0, "it ended early: {}", std::fs::read_to_string(&log).unwrap());
-        }
+            .envs(variables.iter().copied());
+        let log = data_dir.with_extension("log");
+        let mut process = Process::start(command, log.clone());
+        let greeting = process.printed_until("curl ");
         let after = |label: &str| {
             let line = greeting.lines().find(|line| line.trim().starts_with(label)).unwrap();
             line.trim().strip_prefix(label).unwrap().trim().to_owned()
         };
-        Self { base: after("Base URL"), token: after("API token"), greeting: greeting.clone(), log, child }
+        Self { base: after("Base URL"), token: after("API token"), greeting: greeting.clone(), log, process }
     }
 
     pub fn client(&self) -> Client {
@@ -80,26 +72,112 @@ impl Dev {
     }
 
     pub fn log_text(&self) -> String {
-        let mut text = String::new();
-        std::fs::File::open(&self.log).unwrap().read_to_string(&mut text).unwrap();
-        text
+        self.process.log_text()
     }
 
     /// Ends it as a crash would: no handler runs.
-    pub fn kill(mut self) {
+    pub fn kill(self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end and returns its exit code.
+    pub fn terminate(self) -> Option<i32> {
+        self.process.terminate()
+    }
+}
+
+/// A running `hook-keys serve`, killed when dropped.
+pub struct Serve {
+    pub base: String,
+    process: Process,
+}
+
+impl Serve {
+    /// Starts it on a free port, with a settings file and more arguments, and waits until it is ready.
+    pub fn start(config: &Path, more: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", config, more)
+    }
+
+    /// The same on an address of the test's choice, such as that of one that was killed.
+    pub fn start_on(listen: &str, config: &Path, more: &[&str]) -> Self {
+        let mut command = hook_keys();
+        command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more);
+        // One each: a test may start several on the same settings.
+        let log =
+            tempfile::Builder::new().prefix("serve").suffix(".log").tempfile_in(config.parent().unwrap());
+        let (_, log) = log.unwrap().keep().unwrap();
+        let mut process = Process::start(command, log);
+        let line = process.printed_until("serves http://");
+        let base = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { base, process }
+    }
+
+    /// For `start_on`.
+    pub fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    pub fn client(&self, token: &str) -> Client {
+        Client::new(&self.base, Some(&format!("SSWS {token}")))
+    }
+
+    pub fn log_text(&self) -> String {
+        self.process.log_text()
+    }
+
+    /// Ends it as a crash would: no handler runs.
+    pub fn kill(self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end and returns its exit code.
+    pub fn terminate(self) -> Option<i32> {
+        self.process.terminate()
+    }
+}
+
+/// A process that prints a line when it is ready and then goes on. Its log goes to a file.
+struct Process {
+    child: Child,
+    printed: BufReader<ChildStdout>,
+    log: PathBuf,
+}
+
+impl Process {
+    fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
+        let printed = BufReader::new(child.stdout.take().unwrap());
+        Self { child, printed, log }
+    }
+
+    /// What it has printed by the end of the line with `sign` in it.
+    fn printed_until(&mut self, sign: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(sign) {
+            let read = self.printed.read_line(&mut text).unwrap();
+            assert!(read > 0, "it ended early: {}", self.log_text());
+        }
+        text
+    }
+
+    fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end and returns its exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code()
     }
 }
 
-impl Drop for Dev {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

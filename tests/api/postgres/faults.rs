@@ -18,7 +18,7 @@ fn node(directory: &Path, server: &PostgresServer, timeout: &str) -> (Serve, Cli
     let config = settings(directory, server.url(), &[("timeout", timeout)]);
     stdout(&run(&config, &["migrate"]));
     stdout(&run(&config, &["org", "create", "acme"]));
-    let token = ["token", "create", "--org", "acme", "--name", "t", "--permissions", "all", "--json"];
+    let token = ["token", "create", "--org", "acme", "--name", "t", "--permission", "all", "--json"];
     let made: Value = serde_json::from_str(&stdout(&run(&config, &token))).unwrap();
     let serve = Serve::start(&config, &[]);
     let client = serve.client(made["token"].as_str().unwrap());
@@ -50,7 +50,7 @@ async fn refused_for_now(client: &Client, key: &Value) {
 #[tokio::test]
 async fn while_the_server_is_away_requests_get_503_and_when_it_is_back_they_work() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = PostgresServer::start(&[]);
+    let server = PostgresServer::start(&[]);
     let (serve, client) = node(directory.path(), &server, "60s");
     let key = client.create("k").await;
     client.until("/readyz", 200).await;
@@ -69,7 +69,9 @@ async fn while_the_server_is_away_requests_get_503_and_when_it_is_back_they_work
         assert_eq!(client.names().await, [format!("after {mode}")]);
     }
     let log = serve.log_text();
-    assert!(log.contains("not ready: the database has been out of sight") && log.contains("the database is back"));
+    assert!(
+        log.contains("not ready: the database has been out of sight") && log.contains("the database is back")
+    );
 }
 
 #[tokio::test]
@@ -102,7 +104,8 @@ impl Hung {
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let pid: i32 = entry.unwrap().file_name().to_str()?.parse().ok()?;
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse::<i32>().ok()?;
+            let parent =
+                status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse::<i32>().ok()?;
             (pid == main || parent == main).then(|| Pid::from_raw(pid).unwrap())
         });
         let hung = Self(processes.collect());
@@ -134,7 +137,10 @@ async fn a_write_that_loses_against_another_transaction_is_tried_again_unseen() 
     let key = client.create("k").await;
     let (other, connection) = tokio_postgres::connect(server.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
-    other.batch_execute("SET deadlock_timeout = '1min'; BEGIN; SELECT * FROM hook_keys FOR UPDATE").await.unwrap();
+    other
+        .batch_execute("SET deadlock_timeout = '1min'; BEGIN; SELECT * FROM hook_keys FOR UPDATE")
+        .await
+        .unwrap();
     let renaming = {
         let (client, path) = (client.clone(), path_of(&key));
         tokio::spawn(async move { client.put(&path, json!({ "name": "renamed" })).await })
@@ -145,7 +151,10 @@ async fn a_write_that_loses_against_another_transaction_is_tried_again_unseen() 
         assert!(begun.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    other.batch_execute("SELECT pg_advisory_xact_lock(1751084907, hashtext(current_schema()))").await.unwrap();
+    other
+        .batch_execute("SELECT pg_advisory_xact_lock(1751084907, hashtext(current_schema()))")
+        .await
+        .unwrap();
     other.batch_execute("COMMIT").await.unwrap();
     renaming.await.unwrap().expect(200);
     assert_eq!(client.names().await, ["renamed"]);

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::settings;
+use super::{run, settings};
 use crate::harness::history::{Action, Event, contradictions};
 use crate::harness::keys::small_key;
-use crate::harness::postgres::PostgresServer;
-use crate::harness::process::{Serve, on_config, stdout};
-use crate::harness::{Client, PATIENCE};
+use crate::harness::process::{Serve, stdout};
+use crate::harness::{Client, PATIENCE, PostgresServer};
 
 const CLIENTS: usize = 9;
 const REGISTERS: usize = 4;
@@ -31,6 +30,8 @@ struct Log {
     /// Names of key sets that this client was given, and those that it was refused because they are taken.
     won: BTreeSet<String>,
     lost: BTreeSet<String>,
+    /// Answers that count, since they were last counted.
+    answers: usize,
     /// How often each status was answered; 0 is no answer at all.
     statuses: BTreeMap<u16, usize>,
 }
@@ -84,10 +85,11 @@ async fn nothing_acknowledged_is_lost_while_nodes_are_killed_and_the_server_is_r
     let rounds: usize = std::env::var("HOOK_KEYS_CRASH_ROUNDS").map_or(3, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let server = PostgresServer::start(&[]);
-    let config = settings(directory.path(), server.url(), "pool_size = 0\n[postgres]\ntimeout = \"3s\"\n");
-    stdout(&on_config(&config, &["migrate"]));
-    stdout(&on_config(&config, &["org", "create", "acme"]));
-    let made = on_config(&config, &["token", "create", "--org", "acme", "--name", "t", "--permissions", "all", "--json"]);
+    let config = settings(directory.path(), server.url(), &[("timeout", "3s")]);
+    stdout(&run(&config, &["migrate"]));
+    stdout(&run(&config, &["org", "create", "acme"]));
+    let made =
+        run(&config, &["token", "create", "--org", "acme", "--name", "t", "--permission", "all", "--json"]);
     let made: Value = serde_json::from_str(&stdout(&made)).unwrap();
     let token = made["token"].as_str().unwrap().to_owned();
     let nodes: Vec<_> = (0..3).map(|_| Serve::start(&config, &[])).collect();
@@ -104,9 +106,9 @@ async fn nothing_acknowledged_is_lost_while_nodes_are_killed_and_the_server_is_r
         .map(|number| tokio::spawn(work(number, clients.clone(), Arc::clone(&stop), Arc::clone(&done))))
         .collect();
     for round in 0..rounds {
-        more(&done, 60).await;
+        more(&done, 200).await;
         cluster.kill(round % 3);
-        more(&done, 30).await;
+        more(&done, 100).await;
         match round % 3 {
             // In order, and for longer than a node remembers anything.
             0 => cluster.restart_server("fast", Duration::from_secs(6)).await,
@@ -115,7 +117,7 @@ async fn nothing_acknowledged_is_lost_while_nodes_are_killed_and_the_server_is_r
         }
         cluster.restart(round % 3).await;
     }
-    more(&done, 60).await;
+    more(&done, 200).await;
     stop.store(true, SeqCst);
     let mut logs = Vec::new();
     for worker in workers {
@@ -124,7 +126,7 @@ async fn nothing_acknowledged_is_lost_while_nodes_are_killed_and_the_server_is_r
     judge(&clients, logs, &cluster.returns).await;
 }
 
-/// Waits for so many more answers.
+/// Waits for so many more answers that count.
 async fn more(done: &AtomicUsize, many: usize) {
     let (begun, until) = (Instant::now(), done.load(SeqCst) + many);
     while done.load(SeqCst) < until {
@@ -148,7 +150,7 @@ async fn work(number: usize, nodes: Vec<Client>, stop: Arc<AtomicBool>, done: Ar
             3 => log.create_or_delete(node, number, turn).await,
             _ => log.claim(node, format!("claim-{}", turn / 5)).await,
         }
-        done.fetch_add(1, SeqCst);
+        done.fetch_add(std::mem::take(&mut log.answers), SeqCst);
     }
     log
 }
@@ -200,7 +202,13 @@ impl Log {
     }
 
     /// The answer, if there is one that counts: not when the node or the database is away.
-    async fn ask(&mut self, node: &Client, method: Method, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
+    async fn ask(
+        &mut self,
+        node: &Client,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Option<(u16, Value)> {
         let request = node.request(method.clone(), path).timeout(Duration::from_secs(30));
         let request = match body {
             Some(body) => request.json(&body),
@@ -222,7 +230,11 @@ impl Log {
             tokio::time::sleep(Duration::from_millis(20)).await;
             return None;
         }
-        assert!([200, 201, 204, 404, 409].contains(&status.as_u16()), "{method} {path} answered {status}: {text}");
+        assert!(
+            [200, 201, 204, 404, 409].contains(&status.as_u16()),
+            "{method} {path} answered {status}: {text}"
+        );
+        self.answers += 1;
         Some((status.as_u16(), serde_json::from_str(&text).unwrap_or_default()))
     }
 }
@@ -276,7 +288,10 @@ async fn judge(nodes: &[Client], logs: Vec<Log>, returns: &[(&str, Duration)]) {
     for (status, many) in logs.iter().flat_map(|log| &log.statuses) {
         *statuses.entry(*status).or_default() += many;
     }
-    assert!(count(Fate::There) > 0 && count(Fate::Gone) > 0 && !winners.is_empty(), "the load did too little");
+    assert!(
+        count(Fate::There) > 0 && count(Fate::Gone) > 0 && !winners.is_empty(),
+        "the load did too little"
+    );
     eprintln!(
         "{} reads, {} writes of registers ({unknown} without an answer), {} keys there and {} deleted, {} names \
          given; answers by status (0: none): {statuses:?}; ready again after: {returns:?}",
