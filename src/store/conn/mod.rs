@@ -17,7 +17,7 @@ use diesel::{Connection, QueryResult, SqliteConnection};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 pub use follow::{BLIND, Follow};
 use postgres::Link;
@@ -150,7 +150,7 @@ impl Db {
     {
         self.in_time(async {
             let mut conn = take(pool).await?;
-            self.blocking(move || work(&mut conn)).await
+            self.blocking(move || work(&mut conn).map_err(|error| explain(&mut conn, error))).await
         })
         .await
     }
@@ -165,7 +165,8 @@ impl Db {
     {
         let written = self.in_time(async {
             let mut conn = take(&self.writers).await?;
-            self.blocking(move || transaction(&mut conn, work)).await
+            self.blocking(move || transaction(&mut conn, work).map_err(|error| explain(&mut conn, error)))
+                .await
         });
         let value = written.await.map_err(|error| error.within(name))?;
         self.follow.catch_up().await;
@@ -227,9 +228,9 @@ pub(super) enum Meaning {
     Fault,
 }
 
-/// Messages of a server that stops, starts, is overloaded, or has become a standby, and of a SQLite file that another
-/// process does not let go of.
-const AWAY: [&str; 9] = [
+/// Messages of a server that stops, starts or is overloaded, and of a SQLite file that another process does not let
+/// go of.
+const AWAY: [&str; 8] = [
     "database is locked",
     "connection closed",
     "terminating connection",
@@ -237,7 +238,6 @@ const AWAY: [&str; 9] = [
     "the database system is",
     "too many clients",
     "remaining connection slots",
-    "read-only transaction",
     "idle-in-transaction timeout",
 ];
 
@@ -250,12 +250,26 @@ pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
     };
     let says = |known: &[&str]| known.iter().any(|known| message.contains(known));
     match kind {
-        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Meaning::Away,
+        DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::UnableToSendCommand
+        | DatabaseErrorKind::ReadOnlyTransaction => Meaning::Away,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
         _ if says(&["deadlock detected"]) => Meaning::LostRace,
         _ if says(&AWAY) => Meaning::Away,
         _ => Meaning::Fault,
     }
+}
+
+/// Tells a fault of ours from a server that went away with words that are not in [`AWAY`]: it may speak another
+/// language.
+fn explain(conn: &mut Conn, error: Error) -> Error {
+    if let Conn::Postgres(link) = conn
+        && *error.kind() == Kind::Internal
+        && !link.answers()
+    {
+        return Error::unavailable("database", error.private().unwrap_or_default());
+    }
+    error
 }
 
 fn transaction<T>(conn: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {

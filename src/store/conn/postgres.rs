@@ -37,10 +37,14 @@ impl From<(AsyncPgConnection, JoinHandle<()>)> for Link {
 }
 
 impl Link {
-    /// Whether the server or the network has ended it.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
+    /// Whether the server or the network has ended it, as far as is known.
+    pub(super) fn is_lost(&self) -> bool {
         self.driver.is_finished()
+    }
+
+    /// The same, found out by asking. Not inside a transaction.
+    pub(super) fn answers(&mut self) -> bool {
+        diesel::sql_query("SELECT 1").execute(&mut self.conn).is_ok()
     }
 }
 
@@ -83,8 +87,10 @@ impl Postgres {
         }
         config.connect_timeout(patience);
         config.tcp_user_timeout(patience);
-        config.keepalives_idle(patience);
-        config.keepalives_interval(patience);
+        // In whole seconds: part of one would be none, which no system takes.
+        let seconds = patience.max(Duration::from_secs(1));
+        config.keepalives_idle(seconds);
+        config.keepalives_interval(seconds);
         config.keepalives_retries(1);
         config.application_name(env!("CARGO_PKG_NAME"));
         if config.get_hosts().is_empty() {
@@ -97,6 +103,11 @@ impl Postgres {
         let local = config.get_hosts().iter().all(is_local)
             && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         let tls = match config.get_ssl_mode() {
+            SslMode::Disable if files.ca.is_some() => {
+                return Err(Error::setup(
+                    "database_url: sslmode=disable and postgres.ca_file contradict each other: leave one out",
+                ));
+            }
             SslMode::Disable if local => None,
             SslMode::Disable => {
                 return Err(Error::setup(format!(
