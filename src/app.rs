@@ -173,8 +173,8 @@ impl App {
         let policy =
             Policy { allow: settings.outbound.allow.clone(), allow_http: settings.outbound.allow_http };
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
-        let refresher =
-            Refresher::new(base.db.clone(), Arc::clone(&base.cache), settings.cache.poll_interval);
+        let (db, cache) = (base.db.clone(), Arc::clone(&base.cache));
+        let refresher = Refresher::start(db, cache, settings.cache.poll_interval).await?;
         let recurring = Recurring::start(&base.background, base.tokens.clone(), refresher);
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());

@@ -133,3 +133,49 @@ impl Cache {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(cache: &Cache, age: u64) -> bool {
+        let mut kept = false;
+        cache.keep(age, || kept = true);
+        kept
+    }
+
+    fn change() -> Change {
+        Change { rev: 1, entity: None, id: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let cache = Cache::new(10);
+        assert!(!kept(&cache, 0), "nobody follows");
+        cache.begin(Instant::now());
+        let age = cache.gate().age;
+        assert!(!kept(&cache, age - 1), "read before the beginning");
+        assert!(kept(&cache, age));
+        cache.apply(&[], Instant::now());
+        assert!(kept(&cache, age), "nothing has changed");
+        cache.apply(&[change()], Instant::now());
+        assert!(!kept(&cache, age));
+        assert!(kept(&cache, age + 1));
+        cache.end();
+        assert!(!kept(&cache, age + 1), "nobody follows any more");
+        assert!(!kept(&Cache::new(0), 0), "there is no room");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_counts_until_the_database_is_out_of_sight() {
+        let cache = Cache::new(10);
+        cache.begin(Instant::now());
+        let half = BLIND / 2;
+        tokio::time::advance(half).await;
+        assert!(cache.is_followed());
+        tokio::time::advance(half).await;
+        assert!(!cache.is_followed() && !kept(&cache, cache.gate().age));
+        cache.apply(&[], Instant::now());
+        assert!(cache.is_followed());
+    }
+}

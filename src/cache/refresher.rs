@@ -26,6 +26,7 @@ pub struct Refresher {
     db: Db,
     cache: Arc<Cache>,
     every: Duration,
+    position: Option<Position>,
 }
 
 /// Up to where the database was followed, and when that was.
@@ -36,24 +37,26 @@ struct Position {
 }
 
 impl Refresher {
-    /// One that looks every `every`, and at once when this process has written.
-    #[must_use]
-    pub fn new(db: Db, cache: Arc<Cache>, every: Duration) -> Self {
-        Self { db, cache, every }
+    /// One that looks now, then every `every`, and at once when this process has written.
+    pub async fn start(db: Db, cache: Arc<Cache>, every: Duration) -> Result<Self> {
+        let mut new = Self { db, cache, every, position: None };
+        let written = *new.db.follow().written().borrow();
+        new.position = Some(new.begin(Instant::now()).await?);
+        new.db.follow().followed(written);
+        Ok(new)
     }
 
     /// Follows until the runtime ends.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut written = self.db.follow().written();
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut position = None;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 _ = written.changed() => {}
             }
-            position = Some(self.look(position, &mut written).await);
+            self.position = Some(self.look(self.position, &mut written).await);
         }
     }
 

@@ -20,6 +20,9 @@ use crate::domain::ids;
 use crate::error::Error;
 use crate::service::Caller;
 
+/// What is asked about the node itself.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// How many characters of a reason are logged: one request must not fill the log.
 const LONGEST_REASON: usize = 1024;
 
@@ -151,6 +154,10 @@ impl Exchange {
         let token = caller.map(|caller| caller.token.as_str());
         let status = status.as_u16();
         match failure {
+            // Asked for by machines, again and again.
+            _ if PROBES.contains(&path.as_str()) => {
+                tracing::debug!(request_id, ?path, status, micros, "probed");
+            }
             None => tracing::info!(request_id, %method, ?path, status, micros, org, token, "answered"),
             Some((failure, error_id)) => {
                 let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
