@@ -159,6 +159,55 @@ async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
 }
 
 #[tokio::test]
+async fn every_write_leaves_a_change_and_no_read_does() {
+    let server = Server::start().await;
+    let changes = || server.database.texts("SELECT entity AS text FROM changes ORDER BY rev");
+    let acme = server.org("acme").await;
+    assert_eq!(changes(), ["keyring", "orgs", "api_tokens"]);
+    let key = acme.create("k").await;
+    let used = acme.use_key(&key, "h").await;
+    let (key, hook) = (path_of(&key), path_of_hook(&used));
+    let name = |name: &str| Some(json!({ "name": name }));
+    let tags = || Some(json!({ "tags": ["t"] }));
+    let keyed = |more: &str| Some(small_key(more));
+    let writes = [
+        (Method::PUT, key.clone(), name("renamed"), "hook_keys"),
+        (Method::POST, hook.clone(), name("other"), "inline_hooks"),
+        (Method::POST, format!("{hook}/lifecycle/deactivate"), None, "inline_hooks"),
+        (Method::POST, format!("{hook}/lifecycle/activate"), None, "inline_hooks"),
+        (Method::POST, format!("{hook}/lifecycle/deactivate"), None, "inline_hooks"),
+        (Method::DELETE, hook.clone(), None, "inline_hooks"),
+        (Method::DELETE, key.clone(), None, "hook_keys"),
+        (Method::POST, "/key-sets".to_owned(), name("s"), "key_sets"),
+        (Method::PUT, "/key-sets/s".to_owned(), tags(), "key_sets"),
+        (Method::PATCH, "/key-sets/s".to_owned(), tags(), "key_sets"),
+        (Method::PUT, "/keys/k".to_owned(), keyed("1"), "keys"),
+        (Method::PUT, "/keys/k".to_owned(), keyed("2"), "keys"),
+        (Method::PATCH, "/keys/k".to_owned(), tags(), "keys"),
+        (Method::PUT, "/keys/k/set".to_owned(), name("of-k"), "keys"),
+        (Method::PATCH, "/keys/k/set".to_owned(), tags(), "key_sets"),
+        (Method::DELETE, "/keys/k".to_owned(), None, "keys"),
+        (Method::DELETE, "/key-sets/s".to_owned(), None, "key_sets"),
+    ];
+    for (method, path, body, entity) in writes {
+        let before = changes().len();
+        let body = body.or((method == Method::POST).then(|| json!({})));
+        let answer = acme.send(method.clone(), &path, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text);
+        let after = changes();
+        assert!(after.len() > before, "{method} {path} left no change");
+        assert_eq!(after.last().unwrap(), entity, "{method} {path}");
+    }
+    let before = changes().len();
+    for path in ["/api/v1/hook-keys", "/api/v1/inlineHooks", "/keys", "/key-sets", "/tags"] {
+        acme.get(path).await.expect(200);
+    }
+    acme.delete("/keys/none").await.expect(204);
+    acme.post("/key-sets", json!({ "name": "" })).await.expect(400);
+    assert_eq!(changes().len(), before);
+}
+
+#[tokio::test]
 async fn with_no_rows_to_remember_every_request_looks_a_token_up() {
     let settings = [("HOOK_KEYS_CACHE_MAX_ROWS", "0")];
     let server = Server::start_with(&settings, Parts::default()).await;
