@@ -117,7 +117,10 @@ impl Base {
         if purpose == (Purpose::Serve { migrate: true }) {
             // Without a limit: migrations may take long, and so may waiting for another process's.
             let base = Self::open_as_is(settings, parts.clone(), true).await?;
-            migrate::run(&base.db).await?;
+            let applied = migrate::run(&base.db).await?;
+            if !applied.is_empty() {
+                tracing::info!("applied {} migration(s)", applied.len());
+            }
             if limit.is_none() {
                 return Ok(base);
             }

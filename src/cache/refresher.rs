@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 use super::Cache;
 use crate::error::{Error, Result};
 use crate::store::Db;
-use crate::store::changes;
+use crate::store::changes::{self, Change};
 use crate::store::conn::BLIND;
 
 /// How soon a look that failed is tried again.
@@ -30,9 +30,10 @@ pub struct Refresher {
 }
 
 /// Up to where the database was followed, and when that was.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Position {
-    rev: i64,
+    /// The last change that was seen. None if there was none.
+    last: Option<Change>,
     seen: Instant,
 }
 
@@ -56,7 +57,8 @@ impl Refresher {
                 _ = ticks.tick() => {}
                 _ = written.changed() => {}
             }
-            self.position = Some(self.look(self.position, &mut written).await);
+            let position = self.position.take();
+            self.position = Some(self.look(position, &mut written).await);
         }
     }
 
@@ -67,10 +69,10 @@ impl Refresher {
         loop {
             let number = *written.borrow_and_update();
             let begun = Instant::now();
-            let looked = match position {
+            let looked = match &position {
                 None => self.begin(begun).await,
                 Some(known) => {
-                    let look = timeout_at(known.seen + BLIND, self.go_on(known.rev, begun));
+                    let look = timeout_at(known.seen + BLIND, self.go_on(known.last.clone(), begun));
                     look.await.unwrap_or_else(|_| Err(Error::unavailable("database", "no answer")))
                 }
             };
@@ -87,7 +89,7 @@ impl Refresher {
             if !std::mem::replace(&mut failed, true) {
                 tracing::warn!(cause = error.private(), "the database cannot be looked at");
             }
-            if position.is_some_and(|known| known.seen.elapsed() >= BLIND) {
+            if position.as_ref().is_some_and(|known| known.seen.elapsed() >= BLIND) {
                 position = None;
                 self.cache.end();
                 self.db.follow().nobody_follows();
@@ -99,19 +101,22 @@ impl Refresher {
 
     /// Begins at what the database holds now.
     async fn begin(&self, seen: Instant) -> Result<Position> {
-        let rev = self.db.watch(changes::newest).await?;
+        let last = self.db.watch(changes::newest).await?;
         self.cache.begin(seen);
-        Ok(Position { rev, seen })
+        Ok(Position { last, seen })
     }
 
     /// Applies what came since.
-    async fn go_on(&self, from: i64, seen: Instant) -> Result<Position> {
-        let found = self.db.watch(move |conn| changes::after(conn, from, BATCH)).await?;
-        if found.len() >= BATCH {
+    async fn go_on(&self, last: Option<Change>, seen: Instant) -> Result<Position> {
+        let from = last.as_ref().map_or(0, |last| last.rev);
+        let mut found = self.db.watch(move |conn| changes::from(conn, from, BATCH)).await?;
+        // The last one must be there still: else it is another state of the database, put back from a backup.
+        let known = usize::from(last.is_some());
+        if found.len() >= BATCH || found.first().filter(|_| known > 0) != last.as_ref() {
             return self.begin(seen).await;
         }
-        self.cache.apply(&found, seen);
-        Ok(Position { rev: found.last().map_or(from, |last| last.rev), seen })
+        self.cache.apply(found.get(known..).unwrap_or_default(), seen);
+        Ok(Position { last: found.pop().or(last), seen })
     }
 }
 
@@ -119,7 +124,7 @@ impl Refresher {
 pub async fn forget_old_changes(db: Db) {
     let mut old = None;
     loop {
-        let newest = db.read(changes::newest).await.ok();
+        let newest = db.read(changes::newest).await.ok().flatten().map(|newest| newest.rev);
         if let Some(rev) = old.filter(|rev| newest != Some(*rev))
             && let Err(error) = db.write("forget_changes", move |conn| changes::forget(conn, rev)).await
         {

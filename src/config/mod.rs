@@ -278,6 +278,11 @@ fn database(url: &str, postgres: RawPostgres) -> Result<DatabaseSettings> {
     if database_url::is_postgres(url) {
         return match database_url::without_password(url) {
             Some(_) => Ok(DatabaseSettings::Postgres(postgres)),
+            None if ["sslrootcert=", "sslcert=", "sslkey="].iter().any(|name| url.contains(name)) => {
+                Err(Error::setup(
+                    "database_url: give certificates as postgres.ca_file, postgres.cert_file and postgres.key_file",
+                ))
+            }
             None => Err(Error::setup(
                 "database_url: use postgres://user@host:5432/database, and write @ : / ? & % in a name or a \
                  password as %40 %3A %2F %3F %26 %25",
@@ -301,10 +306,10 @@ fn postgres_settings(url: &str, raw: RawPostgres) -> Result<PostgresSettings> {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         _ => return Err(Error::setup("postgres.cert_file and postgres.key_file go together: give both")),
     };
-    let connections = count("postgres.connections", raw.connections, 1000)?;
-    if connections < 4 {
-        return Err(Error::setup("postgres.connections: use at least 4"));
-    }
+    let connections = u32::try_from(raw.connections).ok().filter(|many| (4..=1000).contains(many));
+    let connections = connections.ok_or_else(|| {
+        Error::setup(format!("postgres.connections: {} is not between 4 and 1000", raw.connections))
+    })?;
     Ok(PostgresSettings {
         url: Zeroizing::new(url.to_owned()),
         password_file: file(raw.password_file),

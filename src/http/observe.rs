@@ -161,14 +161,14 @@ impl Exchange {
             None => tracing::info!(request_id, %method, ?path, status, micros, org, token, "answered"),
             Some((failure, error_id)) => {
                 let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
-                let cause = failure.private();
+                let cause = failure.private().unwrap_or(&reason);
                 if status < 500 {
                     tracing::info!(
                         request_id, error_id, %method, ?path, status, micros, org, token, ?reason, "refused"
                     );
                 } else {
                     tracing::error!(
-                        request_id, error_id, %method, ?path, status, micros, org, token, ?cause, "failed"
+                        request_id, error_id, %method, ?path, status, micros, org, token, cause, "failed"
                     );
                 }
             }

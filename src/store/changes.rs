@@ -1,7 +1,6 @@
 //! The table `changes`: what was written, in the order of commits. Only one transaction writes at a time, so a row
 //! that is seen has none before it that is not.
 
-use diesel::dsl::max;
 use diesel::prelude::*;
 
 use super::conn::{Conn, on_backend};
@@ -63,26 +62,29 @@ pub(super) fn note(conn: &mut Conn, org: Option<&OrgId>, entity: Entity, id: &st
     Ok(())
 }
 
-/// The number of the newest change, or 0.
-pub fn newest(conn: &mut Conn) -> Result<i64> {
-    let newest: Option<i64> = on_backend!(conn, |c| changes::table.select(max(changes::rev)).first(c))?;
-    Ok(newest.unwrap_or(0))
+type Columns = (i64, String, String);
+
+const COLUMNS: (changes::rev, changes::entity, changes::id) = (changes::rev, changes::entity, changes::id);
+
+fn from_columns((rev, table, id): Columns) -> Change {
+    let known = Entity::ALL.into_iter().find(|(_, known)| *known == table);
+    Change { rev, entity: known.map(|(entity, _)| entity), id }
 }
 
-/// Up to `limit` changes after `rev`, oldest first.
-pub fn after(conn: &mut Conn, rev: i64, limit: usize) -> Result<Vec<Change>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = on_backend!(conn, |c| changes::table
-        .filter(changes::rev.gt(rev))
+/// The newest change.
+pub fn newest(conn: &mut Conn) -> Result<Option<Change>> {
+    let newest = changes::table.order(changes::rev.desc()).select(COLUMNS);
+    Ok(on_backend!(conn, |c| newest.first::<Columns>(c)).optional()?.map(from_columns))
+}
+
+/// Up to `limit` changes from number `rev` on, oldest first.
+pub fn from(conn: &mut Conn, rev: i64, limit: usize) -> Result<Vec<Change>> {
+    let rows = changes::table
+        .filter(changes::rev.ge(rev))
         .order(changes::rev)
-        .limit(limit)
-        .select((changes::rev, changes::entity, changes::id))
-        .load::<(i64, String, String)>(c))?;
-    let entity = |table: &str| {
-        let known = Entity::ALL.into_iter().find(|(_, known)| *known == table);
-        known.map(|(entity, _)| entity)
-    };
-    Ok(rows.into_iter().map(|(rev, table, id)| Change { rev, entity: entity(&table), id }).collect())
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(COLUMNS);
+    Ok(on_backend!(conn, |c| rows.load::<Columns>(c))?.into_iter().map(from_columns).collect())
 }
 
 /// Forgets the changes up to and with `rev`.

@@ -11,6 +11,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Conn, Db, look, on_backend};
+use super::lacks_right;
 use crate::error::{Error, Result};
 
 /// For SQLite. Each step has a twin of the same name below.
@@ -173,7 +174,7 @@ struct Line {
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::internal("migrating the database", error)
+    lacks_right(&error.to_string()).unwrap_or_else(|| Error::internal("migrating the database", error))
 }
 
 #[cfg(test)]

@@ -28,9 +28,22 @@ impl From<diesel::result::Error> for Error {
         match conn::meaning(&error) {
             Meaning::Away => Self::unavailable("database", error),
             Meaning::LostRace => Self::lost_race(error),
-            Meaning::Fault => Self::internal("database", error),
+            Meaning::Fault => {
+                lacks_right(&error.to_string()).unwrap_or_else(|| Self::internal("database", error))
+            }
         }
     }
+}
+
+/// An error that says so, when the role of the database may not do what it must.
+fn lacks_right(message: &str) -> Option<Error> {
+    if !message.starts_with("permission denied") && !message.contains(": permission denied") {
+        return None;
+    }
+    Some(Error::setup(format!(
+        "the role of database_url lacks a right ({message}): run `hook-keys migrate` as the owner of the tables, and \
+         grant the role its rights as docs/MULTI-NODE.md says"
+    )))
 }
 
 /// A value read from the database that breaks the rules of its type: the row was altered by another hand.

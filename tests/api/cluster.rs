@@ -8,7 +8,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::keys::small_key;
-use crate::harness::{Answer, Client, Server, hook, http_channel, oauth_channel, path_of, path_of_hook};
+use crate::harness::{
+    Answer, Client, PATIENCE, Server, hook, http_channel, oauth_channel, path_of, path_of_hook,
+};
 
 /// Three nodes, and a client of each that may do everything in one org.
 async fn three() -> ([Server; 3], [Client; 3]) {
@@ -36,6 +38,22 @@ async fn at_once(
         answers.push(answer.await.unwrap());
     }
     answers
+}
+
+/// Has the client's requests answered until its node looks the token up no more: it then takes one that another hand has
+/// revoked.
+async fn remember(node: &Server, client: &Client) {
+    let begun = std::time::Instant::now();
+    loop {
+        client.get("/api/v1/hook-keys").await.expect(200);
+        node.sql("UPDATE api_tokens SET revoked_ms = 1");
+        let taken = client.get("/api/v1/hook-keys").await.status == 200;
+        node.sql("UPDATE api_tokens SET revoked_ms = NULL");
+        if taken {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the token was never remembered");
+    }
 }
 
 fn count(answers: &[Answer], status: u16) -> usize {
@@ -159,6 +177,20 @@ async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
 }
 
 #[tokio::test]
+async fn a_node_notices_that_the_database_was_put_back_to_an_older_state() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    for name in ["a", "b", "c"] {
+        acme.create_set(name).await;
+    }
+    remember(&server, &acme).await;
+    // As a restore does: the token is as it was, and changes are counted from an earlier number on.
+    server.sql("DELETE FROM changes WHERE rev > 4");
+    server.sql("UPDATE api_tokens SET revoked_ms = 1");
+    acme.until("/api/v1/hook-keys", 401).await;
+}
+
+#[tokio::test]
 async fn every_write_leaves_a_change_and_no_read_does() {
     let server = Server::start().await;
     let changes = || server.database.texts("SELECT entity AS text FROM changes ORDER BY rev");
@@ -238,7 +270,7 @@ async fn a_use_on_one_node_keeps_a_token_alive_on_the_others() {
     let (_, token) = one.token("acme", &["all"], None).await;
     let header = format!("SSWS {token}");
     let [here, there] = [&one, &two].map(|node| node.with_authorization(Some(&header)));
-    there.get("/api/v1/hook-keys").await.expect(200);
+    remember(&two, &there).await;
     two.tokens.flush_uses().await.unwrap();
     let day = Duration::from_secs(24 * 60 * 60);
     for _ in 0..2 {

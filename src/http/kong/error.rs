@@ -50,7 +50,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
         Failure::Unreadable(problem) => plain(problem),
         Failure::Malformed | Failure::NotAcceptable | Failure::LengthRequired => plain("Bad request"),
         Failure::BodyTooLarge => plain(&format!("Payload too large: at most {BODY_LIMIT} bytes")),
-        Failure::NotReady => plain("Not ready: the database has been out of sight for 5 seconds"),
+        Failure::NotReady => plain("Not ready: the database is out of sight"),
         Failure::BodyTooSlow => plain("The body did not arrive in time"),
         Failure::Framework(status) if status.is_client_error() => plain("Bad request"),
         Failure::Framework(_) => plain(UNEXPECTED),

@@ -75,17 +75,26 @@ pub struct TlsFiles {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
+impl TlsFiles {
+    fn are_given(&self) -> bool {
+        self.ca.is_some() || self.client.is_some()
+    }
+}
+
 impl Postgres {
     /// Reads a URL such as `postgres://user@host:5432/database`. Outside this machine the connection is encrypted
     /// and the server's certificate verified, whatever the URL says. `patience` bounds connecting, and how
     /// long a silent server counts as there.
     pub fn parse(url: &str, password: Option<&str>, files: &TlsFiles, patience: Duration) -> Result<Self> {
-        let mut config: tokio_postgres::Config =
-            url.parse().map_err(|_| Error::setup("database_url: use postgres://user@host:5432/database"))?;
+        let mut config: tokio_postgres::Config = always_verified(url)
+            .parse()
+            .map_err(|_| Error::setup("database_url: use postgres://user@host:5432/database"))?;
         if let Some(password) = password {
             config.password(password);
         }
-        config.connect_timeout(patience);
+        // Each host gets its part of the time, so that one that is silent leaves some for the next.
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1);
+        config.connect_timeout(patience / hosts);
         config.tcp_user_timeout(patience);
         // In whole seconds: part of one would be none, which no system takes.
         let seconds = patience.max(Duration::from_secs(1));
@@ -103,9 +112,10 @@ impl Postgres {
         let local = config.get_hosts().iter().all(is_local)
             && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         let tls = match config.get_ssl_mode() {
-            SslMode::Disable if files.ca.is_some() => {
+            SslMode::Disable if files.are_given() => {
                 return Err(Error::setup(
-                    "database_url: sslmode=disable and postgres.ca_file contradict each other: leave one out",
+                    "database_url: sslmode=disable and the certificates of the section postgres contradict each \
+                     other: leave one of them out",
                 ));
             }
             SslMode::Disable if local => None,
@@ -115,7 +125,7 @@ impl Postgres {
                      leave it out"
                 )));
             }
-            SslMode::Prefer if local && files.ca.is_none() => None,
+            SslMode::Prefer if local && !files.are_given() => None,
             _ => {
                 config.ssl_mode(SslMode::Require);
                 Some(MakeRustlsConnect::new(client_config(files)?))
@@ -141,7 +151,15 @@ impl Postgres {
         T::Stream: Send + 'static,
     {
         let connected = self.config.connect(tls).await;
-        let (client, connection) = connected.map_err(|error| self.away(&causes(&error)))?;
+        let (client, connection) = connected.map_err(|error| {
+            let refused = error.code().is_some_and(|code| code.code().starts_with("28"));
+            let advice = if refused || causes(&error).ends_with("password missing") {
+                " (the password is in postgres.password_file or, without that, in database_url)"
+            } else {
+                ""
+            };
+            self.away(&format!("{}{advice}", causes(&error)))
+        })?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(cause = causes(&error), "a connection to PostgreSQL was lost");
@@ -180,6 +198,14 @@ pub(super) fn prepare(conn: &mut PgConn, read_only: bool, limit: Option<Duration
 pub(super) fn begin(conn: &mut PgConn) -> QueryResult<()> {
     <PgConn as Connection>::TransactionManager::begin_transaction(conn)?;
     diesel::sql_query(LOCK).execute(conn).map(drop)
+}
+
+/// The URL with the modes of other drivers that say what is done here in any case.
+fn always_verified(url: &str) -> String {
+    let Some((start, query)) = url.split_once('?') else { return url.to_owned() };
+    let modes = ["sslmode=verify-full", "sslmode=verify-ca"];
+    let pairs = query.split('&').map(|pair| if modes.contains(&pair) { "sslmode=require" } else { pair });
+    format!("{start}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 fn shown(config: &tokio_postgres::Config) -> String {
@@ -291,7 +317,7 @@ mod tests {
             "postgres://u@localhost/d?hostaddr=192.0.2.1",
             "postgres://u@[::2]/d",
         ] {
-            for mode in ["prefer", "require"] {
+            for mode in ["prefer", "require", "verify-ca", "verify-full"] {
                 let url = format!("{url}{}sslmode={mode}", if url.contains('?') { '&' } else { '?' });
                 let server = parse(&url, &TlsFiles::default()).unwrap();
                 assert!(server.tls.is_some(), "{url}");
