@@ -25,7 +25,7 @@ use crate::app::{Base, Parts, Purpose, QUIET};
 use crate::config::{Layers, Settings, Source};
 use crate::error::{Error, Result};
 
-/// A self-hosted key service that speaks Okta's hook-keys and inline-hooks APIs.
+/// A self-hosted key service that speaks Okta's hook-keys and inline-hooks APIs, and Kong's keys and key-sets APIs.
 #[derive(Parser)]
 #[command(name = "hook-keys", version, about)]
 struct Cli {
@@ -37,7 +37,7 @@ struct Cli {
 enum Command {
     /// Run for development: makes what is missing, and prints a token and a line to try.
     Dev(dev::Dev),
-    /// Run in production.
+    /// Run in production; bring the database to this version's schema first.
     Serve(serve::Serve),
     /// Manage orgs, the tenants.
     #[command(subcommand)]
