@@ -26,7 +26,6 @@ pub use refresher::{Refresher, forget_old_changes};
 pub struct Cache {
     gate: RwLock<Gate>,
     tokens: sync::Cache<Digest, Token>,
-    capacity: usize,
 }
 
 /// Decides what counts, and what may be kept.
@@ -60,7 +59,7 @@ impl Cache {
     /// An empty one for up to `capacity` rows. It keeps nothing until a [`Refresher`] follows the database.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { gate: RwLock::default(), tokens: sync::Cache::new(capacity), capacity }
+        Self { gate: RwLock::default(), tokens: sync::Cache::new(capacity) }
     }
 
     /// Whether the database was looked at in the last 5 seconds. While it was not, every read goes there.
@@ -90,7 +89,7 @@ impl Cache {
     /// Keeps what was read when the cache had this age, unless it may have changed since.
     fn keep(&self, age: u64, keep: impl FnOnce()) {
         let gate = self.gate();
-        if gate.is_open() && gate.age == age && self.capacity > 0 {
+        if gate.is_open() && gate.age == age {
             keep();
         }
     }
@@ -163,7 +162,6 @@ mod tests {
         assert!(kept(&cache, age + 1));
         cache.end();
         assert!(!kept(&cache, age + 1), "nobody follows any more");
-        assert!(!kept(&Cache::new(0), 0), "there is no room");
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,9 +41,8 @@ impl Refresher {
     /// One that looks now, then every `every`, and at once when this process has written.
     pub async fn start(db: Db, cache: Arc<Cache>, every: Duration) -> Result<Self> {
         let mut new = Self { db, cache, every, position: None };
-        let written = *new.db.follow().written().borrow();
-        new.position = Some(new.begin(Instant::now()).await?);
-        new.db.follow().followed(written);
+        let number = *new.db.follow().written().borrow();
+        new.position = Some(new.begin(Instant::now(), number).await?);
         Ok(new)
     }
 
@@ -70,15 +69,14 @@ impl Refresher {
             let number = *written.borrow_and_update();
             let begun = Instant::now();
             let looked = match &position {
-                None => self.begin(begun).await,
+                None => self.begin(begun, number).await,
                 Some(known) => {
-                    let look = timeout_at(known.seen + BLIND, self.go_on(known.last.clone(), begun));
+                    let look = timeout_at(known.seen + BLIND, self.go_on(known.last.clone(), begun, number));
                     look.await.unwrap_or_else(|_| Err(Error::unavailable("database", "no answer")))
                 }
             };
             let error = match looked {
                 Ok(reached) => {
-                    self.db.follow().followed(number);
                     if failed {
                         tracing::info!("the database is back");
                     }
@@ -99,23 +97,26 @@ impl Refresher {
         }
     }
 
-    /// Begins at what the database holds now.
-    async fn begin(&self, seen: Instant) -> Result<Position> {
+    /// Begins at what the database holds now, which is all that was written up to `number`.
+    async fn begin(&self, seen: Instant, number: u64) -> Result<Position> {
         let last = self.db.watch(changes::newest).await?;
+        // In this order: who writes from here on waits, before anything can be remembered.
+        self.db.follow().followed(number);
         self.cache.begin(seen);
         Ok(Position { last, seen })
     }
 
     /// Applies what came since.
-    async fn go_on(&self, last: Option<Change>, seen: Instant) -> Result<Position> {
+    async fn go_on(&self, last: Option<Change>, seen: Instant, number: u64) -> Result<Position> {
         let from = last.as_ref().map_or(0, |last| last.rev);
         let mut found = self.db.watch(move |conn| changes::from(conn, from, BATCH)).await?;
         // The last one must be there still: else it is another state of the database, put back from a backup.
         let known = usize::from(last.is_some());
         if found.len() >= BATCH || found.first().filter(|_| known > 0) != last.as_ref() {
-            return self.begin(seen).await;
+            return self.begin(seen, number).await;
         }
         self.cache.apply(found.get(known..).unwrap_or_default(), seen);
+        self.db.follow().followed(number);
         Ok(Position { last: found.pop().or(last), seen })
     }
 }

@@ -45,8 +45,12 @@ pub async fn pending(db: &Db) -> Result<Vec<String>> {
 /// then finds nothing missing.
 pub async fn run(db: &Db) -> Result<Vec<String>> {
     // Before the file is changed in any way.
-    pending(db).await?;
+    let missing = pending(db).await?;
     db.settle().await?;
+    if missing.is_empty() {
+        // Without the right to write, for which it might have to wait.
+        return Ok(missing);
+    }
     db.write("migrate", |conn| {
         let Difference { missing, .. } = difference(conn)?;
         if missing.is_empty() {
@@ -174,6 +178,12 @@ struct Line {
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    if error.to_string().contains("no schema has been selected") {
+        return Error::setup(
+            "database_url: the search_path of this role names no schema that is there: make the schema, or name one \
+             with ?options=-csearch_path%3Dname",
+        );
+    }
     lacks_right(&error.to_string()).unwrap_or_else(|| Error::internal("migrating the database", error))
 }
 

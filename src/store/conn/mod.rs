@@ -15,7 +15,8 @@ use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
 use diesel::{Connection, QueryResult, SqliteConnection};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Error, Kind, Result};
 
@@ -26,6 +27,9 @@ pub use postgres::{Postgres, QUIET, TlsFiles};
 /// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
 const SQLITE_READERS: usize = 4;
 
+/// How long after its limit a closure may still come to its end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// How often a transaction is tried that lost against another one.
 const TRIES: usize = 5;
 
@@ -35,6 +39,16 @@ pub enum Conn {
     Sqlite(SqliteConnection),
     /// PostgreSQL.
     Postgres(Box<Link>),
+}
+
+impl Conn {
+    /// What ends it from another thread, where it can hang.
+    fn cut(&self) -> Option<AbortHandle> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(link) => Some(link.cut()),
+        }
+    }
 }
 
 /// Runs ordinary Diesel code on the connection inside a [`Conn`], whichever it is.
@@ -148,11 +162,7 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
-        self.in_time(async {
-            let mut conn = take(pool).await?;
-            self.blocking(move || work(&mut conn).map_err(|error| explain(&mut conn, error))).await
-        })
-        .await
+        self.on(pool, move |conn| work(conn).map_err(|error| explain(conn, error))).await
     }
 
     /// Runs `work` as one transaction that has the only right to write from its start; an error rolls it back.
@@ -163,12 +173,9 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let written = self.in_time(async {
-            let mut conn = take(&self.writers).await?;
-            self.blocking(move || transaction(&mut conn, work).map_err(|error| explain(&mut conn, error)))
-                .await
-        });
-        let value = written.await.map_err(|error| error.within(name))?;
+        let transaction =
+            move |conn: &mut Conn| transaction(conn, work).map_err(|error| explain(conn, error));
+        let value = self.on(&self.writers, transaction).await.map_err(|error| error.within(name))?;
         self.follow.catch_up().await;
         Ok(value)
     }
@@ -195,12 +202,27 @@ impl Db {
         self.writers.close();
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.limit {
-            None => work.await,
-            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| {
-                Err(Error::unavailable("database", format_args!("no answer within {limit:?}")))
-            }),
+    /// Runs `work` on a connection of `pool`, within the limit.
+    async fn on<T, F>(&self, pool: &managed::Pool<Manager>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let Some(limit) = self.limit else {
+            let mut conn = take(pool).await?;
+            return self.blocking(move || work(&mut conn)).await;
+        };
+        let late = |_| Error::unavailable("database", format_args!("no answer within {limit:?}"));
+        let deadline = Instant::now() + limit;
+        let mut conn = timeout_at(deadline, take(pool)).await.map_err(late)??;
+        let cut = conn.cut();
+        let mut running = self.runtime.spawn_blocking(move || work(&mut conn));
+        match timeout_at(deadline, &mut running).await {
+            Ok(outcome) => outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault))),
+            Err(elapsed) => {
+                self.runtime.spawn(cut_off(running, cut));
+                Err(late(elapsed))
+            }
         }
     }
 
@@ -210,6 +232,17 @@ impl Db {
     ) -> Result<T> {
         let outcome = self.runtime.spawn_blocking(work).await;
         outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))
+    }
+}
+
+/// Ends the connection of a closure that goes on although nobody waits for it. The server has the same limit for each
+/// statement and comes first, unless it is the server that hangs: then nothing but this gives the connection up.
+async fn cut_off<T>(running: JoinHandle<T>, cut: Option<AbortHandle>) {
+    if timeout(GRACE, running).await.is_err()
+        && let Some(cut) = cut
+    {
+        tracing::warn!("a connection to the database hangs, and is given up");
+        cut.abort();
     }
 }
 
@@ -228,13 +261,14 @@ pub(super) enum Meaning {
     Fault,
 }
 
-/// Messages of a server that stops, starts or is overloaded, and of a SQLite file that another process does not let
-/// go of.
-const AWAY: [&str; 8] = [
+/// Messages of a server that stops, starts, is overloaded, full or told to cancel, and of a SQLite file that another
+/// process does not let go of.
+const AWAY: [&str; 9] = [
     "database is locked",
     "connection closed",
     "terminating connection",
-    "statement timeout",
+    "canceling statement",
+    "No space left on device",
     "the database system is",
     "too many clients",
     "remaining connection slots",
@@ -275,8 +309,7 @@ fn explain(conn: &mut Conn, error: Error) -> Error {
 fn transaction<T>(conn: &mut Conn, work: impl Fn(&mut Conn) -> Result<T>) -> Result<T> {
     let mut tries = 1;
     loop {
-        begin(conn)?;
-        let outcome = work(conn).and_then(|value| {
+        let outcome = begin(conn).map_err(Error::from).and_then(|()| work(conn)).and_then(|value| {
             on_backend!(conn, |c| commit(c))?;
             Ok(value)
         });
@@ -329,12 +362,7 @@ impl Manager {
                 tokio::task::spawn_blocking(move || Ok(Conn::Sqlite(sqlite::establish(&path, read_only)?)))
             }
             Place::Postgres(server, _) => {
-                let opened = server.connect().await?;
-                tokio::task::spawn_blocking(move || {
-                    let mut link = Link::from(opened);
-                    postgres::prepare(&mut link.conn, read_only, limit)?;
-                    Ok(Conn::Postgres(Box::new(link)))
-                })
+                return Ok(Conn::Postgres(Box::new(server.open(read_only, limit).await?)));
             }
         };
         opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))

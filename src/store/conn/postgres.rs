@@ -12,8 +12,8 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{NoTls, Socket};
@@ -30,13 +30,12 @@ pub struct Link {
     driver: JoinHandle<()>,
 }
 
-impl From<(AsyncPgConnection, JoinHandle<()>)> for Link {
-    fn from((conn, driver): (AsyncPgConnection, JoinHandle<()>)) -> Self {
-        Self { conn: PgConn::from(conn), driver }
-    }
-}
-
 impl Link {
+    /// What ends it, whoever uses it.
+    pub(super) fn cut(&self) -> AbortHandle {
+        self.driver.abort_handle()
+    }
+
     /// Whether the server or the network has ended it, as far as is known.
     pub(super) fn is_lost(&self) -> bool {
         self.driver.is_finished()
@@ -47,6 +46,9 @@ impl Link {
         diesel::sql_query("SELECT 1").execute(&mut self.conn).is_ok()
     }
 }
+
+/// How long a command may rest within a transaction: one that was stopped must not stop all others.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// The first half of the name of the advisory lock that writers hold; the second is the schema, so that two
 /// installations may share a database.
@@ -135,14 +137,32 @@ impl Postgres {
     }
 
     /// Opens a connection. It must run on the runtime that drives connections.
-    pub(super) async fn connect(&self) -> Result<(AsyncPgConnection, JoinHandle<()>)> {
-        let connecting = timeout(self.patience, async {
-            match &self.tls {
-                None => self.connect_by(NoTls).await,
-                Some(tls) => self.connect_by(tls.clone()).await,
-            }
+    pub(super) async fn open(&self, read_only: bool, limit: Option<Duration>) -> Result<Link> {
+        let silent = |_| self.away("it did not answer in time");
+        let deadline = Instant::now() + self.patience;
+        let (conn, driver) = timeout_at(deadline, self.connect()).await.map_err(silent)??;
+        let mut link = Link { conn: PgConn::from(conn), driver };
+        let cut = link.cut();
+        let preparing = tokio::task::spawn_blocking(move || {
+            prepare(&mut link.conn, read_only, limit)?;
+            Ok(link)
         });
-        connecting.await.unwrap_or_else(|_| Err(self.away("it did not answer in time")))
+        match timeout_at(deadline, preparing).await {
+            Ok(outcome) => {
+                outcome.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
+            }
+            Err(elapsed) => {
+                cut.abort();
+                Err(silent(elapsed))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(AsyncPgConnection, JoinHandle<()>)> {
+        match &self.tls {
+            None => self.connect_by(NoTls).await,
+            Some(tls) => self.connect_by(tls.clone()).await,
+        }
     }
 
     async fn connect_by<T>(&self, tls: T) -> Result<(AsyncPgConnection, JoinHandle<()>)>
@@ -180,12 +200,14 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// Settings of a new connection. `limit` ends statements on the server too, and whoever holds up all writers.
-pub(super) fn prepare(conn: &mut PgConn, read_only: bool, limit: Option<Duration>) -> QueryResult<()> {
+/// Settings of a new connection. `limit` ends statements on the server too, and whoever holds up all writers. Without
+/// one, whoever holds them up and does nothing is ended all the same.
+fn prepare(conn: &mut PgConn, read_only: bool, limit: Option<Duration>) -> QueryResult<()> {
     let millis = limit.map_or(0, |limit| limit.as_millis());
     for setting in [
         format!("SET statement_timeout = {millis}"),
-        format!("SET idle_in_transaction_session_timeout = {millis}"),
+        format!("SET idle_in_transaction_session_timeout = {}", limit.unwrap_or(IDLE).as_millis()),
+        "SET lock_timeout = 0".to_owned(),
         format!("SET default_transaction_read_only = {}", if read_only { "on" } else { "off" }),
     ] {
         diesel::sql_query(setting).execute(conn)?;

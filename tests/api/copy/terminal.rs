@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 
+use super::older;
 use super::scene::{KEY, copy, plain, settings};
 use super::target;
 use crate::harness::Database;
@@ -78,6 +79,7 @@ fn what_cannot_tell_how_far_it_is_turns_a_spinner_after_a_while() {
             stdout(&run.join().unwrap())
         })
     };
+    older(&source);
     let migrated = slow(&["migrate"], &mut other);
     assert!(migrated.contains("migrating") && !migrated.contains(HIDE), "{migrated:?}");
     let deleted = slow(&["org", "delete", "acme", "--force"], &mut other);

@@ -1,7 +1,7 @@
 //! The database goes away, hangs, and lets a transaction lose: what clients see of it, and that it passes.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
@@ -98,10 +98,43 @@ async fn a_server_that_hangs_keeps_no_request_for_longer_than_the_time_limit() {
     client.put(&path_of(&key), json!({ "name": "at last" })).await.expect(200);
 }
 
-/// A server all of whose processes are stopped, until dropped.
+#[tokio::test]
+async fn connections_that_hang_are_given_up_and_others_take_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = PostgresServer::start(&[]);
+    let (serve, client) = node(directory.path(), &server, "300ms");
+    let key = client.create("k").await;
+    // The server is well: as when something between the two has lost what it forwards.
+    let hung = Hung::connections(&server);
+    let begun = Instant::now();
+    loop {
+        let renamed = client.put(&path_of(&key), json!({ "name": "renamed" })).await;
+        let names = client.get("/api/v1/hook-keys").await;
+        let given_up =
+            serve.log_text().matches("a connection to the database hangs, and is given up").count();
+        if renamed.status == 200 && names.status == 200 && given_up >= hung.0.len() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{} of {} were given up", given_up, hung.0.len());
+    }
+    client.until("/readyz", 200).await;
+}
+
+/// Processes of a server that are stopped, until dropped.
 struct Hung(Vec<Pid>);
 
 impl Hung {
+    /// Those of the node's connections.
+    fn connections(server: &PostgresServer) -> Self {
+        let ours = "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'hook-keys'";
+        let pids = server.sql(ours).into_iter().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
+        let hung = Self(pids.collect());
+        assert!(hung.0.len() >= 3, "a reader, a writer and the watcher, not {:?}", hung.0);
+        hung.signal(Signal::STOP);
+        hung
+    }
+
+    /// All of them.
     fn make(server: &PostgresServer) -> Self {
         let main = server.pid();
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -149,7 +182,7 @@ async fn a_write_that_loses_against_another_transaction_is_tried_again_unseen() 
         tokio::spawn(async move { client.put(&path, json!({ "name": "renamed" })).await })
     };
     // It holds the right to write and waits for the row; this transaction has the row and wants the right.
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while server.sql("SELECT count(*)::text FROM pg_locks WHERE NOT granted") != ["1"] {
         assert!(begun.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(5)).await;

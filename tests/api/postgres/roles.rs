@@ -137,6 +137,7 @@ fn what_a_role_may_not_do_is_said_and_leaves_everything_as_it_was() {
         let before = roles.everything();
         let refused = complaint(&run(&roles.worker, arguments));
         assert!(refused.contains(reason), "{reason}: {refused}");
+        assert!(refused.contains("`hook-keys migrate` as the owner"), "{refused}");
         assert_eq!(roles.everything(), before);
     };
     for command in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"]] {
@@ -148,4 +149,7 @@ fn what_a_role_may_not_do_is_said_and_leaves_everything_as_it_was() {
     }
     roles.sql("GRANT SELECT ON __diesel_schema_migrations TO worker");
     refused(&["org", "list"], "permission denied for table orgs");
+    roles.sql("ALTER ROLE owner SET search_path = nowhere");
+    let lost = complaint(&run(&roles.owner, &["migrate"]));
+    assert!(lost.contains("names no schema that is there: make the schema"), "{lost}");
 }
