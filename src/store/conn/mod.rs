@@ -252,6 +252,7 @@ pub(super) fn look(path: &Path) -> Result<Conn> {
 }
 
 /// What an error of the database means.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The database is gone, or too slow.
     Away,
@@ -261,19 +262,9 @@ pub(super) enum Meaning {
     Fault,
 }
 
-/// Messages of a server that stops, starts, is overloaded, full or told to cancel, and of a SQLite file that another
-/// process does not let go of.
-const AWAY: [&str; 9] = [
-    "database is locked",
-    "connection closed",
-    "terminating connection",
-    "canceling statement",
-    "No space left on device",
-    "the database system is",
-    "too many clients",
-    "remaining connection slots",
-    "idle-in-transaction timeout",
-];
+/// Messages of a server that was told to cancel or is full, and of a SQLite file that another process does not let
+/// go of. A server that is gone is found out in [`explain`], whatever it said.
+const AWAY: [&str; 3] = ["canceling statement", "No space left on device", "database is locked"];
 
 /// What `error` means. The drivers tell some of it in words only.
 pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
@@ -284,9 +275,7 @@ pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
     };
     let says = |known: &[&str]| known.iter().any(|known| message.contains(known));
     match kind {
-        DatabaseErrorKind::ClosedConnection
-        | DatabaseErrorKind::UnableToSendCommand
-        | DatabaseErrorKind::ReadOnlyTransaction => Meaning::Away,
+        DatabaseErrorKind::ReadOnlyTransaction => Meaning::Away,
         DatabaseErrorKind::SerializationFailure => Meaning::LostRace,
         _ if says(&["deadlock detected"]) => Meaning::LostRace,
         _ if says(&AWAY) => Meaning::Away,
@@ -294,8 +283,7 @@ pub(super) fn meaning(error: &diesel::result::Error) -> Meaning {
     }
 }
 
-/// Tells a fault of ours from a server that went away with words that are not in [`AWAY`]: it may speak another
-/// language.
+/// Tells a fault of ours from a server that went away, of which it says this and that, and in its own language.
 fn explain(conn: &mut Conn, error: Error) -> Error {
     if let Conn::Postgres(link) = conn
         && *error.kind() == Kind::Internal
@@ -400,6 +388,25 @@ mod tests {
     use diesel::connection::SimpleConnection;
 
     use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        let meant = |kind, message: &str| meaning(&DatabaseError(kind, Box::new(message.to_owned())));
+        for (kind, message, expected) in [
+            (DatabaseErrorKind::SerializationFailure, "could not serialize access", Meaning::LostRace),
+            (DatabaseErrorKind::Unknown, "deadlock detected", Meaning::LostRace),
+            (DatabaseErrorKind::ReadOnlyTransaction, "cannot execute INSERT", Meaning::Away),
+            (DatabaseErrorKind::Unknown, "canceling statement due to statement timeout", Meaning::Away),
+            (DatabaseErrorKind::Unknown, "could not extend file: No space left on device", Meaning::Away),
+            (DatabaseErrorKind::Unknown, "database is locked", Meaning::Away),
+            (DatabaseErrorKind::UniqueViolation, "duplicate key value", Meaning::Fault),
+            (DatabaseErrorKind::Unknown, "relation does not exist", Meaning::Fault),
+        ] {
+            assert_eq!(meant(kind, message), expected, "{message}");
+        }
+        assert_eq!(meaning(&BrokenTransactionManager), Meaning::Away);
+        assert_eq!(meaning(&diesel::result::Error::NotFound), Meaning::Fault);
+    }
 
     #[tokio::test]
     async fn a_new_connection_to_a_deleted_database_fails_and_makes_no_file() {
