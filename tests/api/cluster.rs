@@ -43,6 +43,8 @@ async fn at_once(
 /// Has the client's requests answered until its node looks the token up no more: it then takes one that another hand has
 /// revoked.
 async fn remember(node: &Server, client: &Client) {
+    // Once this is written the node has followed all that was written before, the token too.
+    client.create_set("followed").await;
     let begun = std::time::Instant::now();
     loop {
         client.get("/api/v1/hook-keys").await.expect(200);
@@ -184,7 +186,7 @@ async fn a_node_notices_that_the_database_was_put_back_to_an_older_state() {
         acme.create_set(name).await;
     }
     remember(&server, &acme).await;
-    // As a restore does: the token is as it was, and changes are counted from an earlier number on.
+    // As a restore does: changes are counted from an earlier number on.
     server.sql("DELETE FROM changes WHERE rev > 4");
     server.sql("UPDATE api_tokens SET revoked_ms = 1");
     acme.until("/api/v1/hook-keys", 401).await;
