@@ -1,8 +1,12 @@
 //! The real binary, in a process of its own.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use hook_keys::crypto::SystemEntropy;
+use hook_keys::domain::Entropy as _;
 
 use super::Client;
 
@@ -86,6 +90,18 @@ impl Dev {
     }
 }
 
+/// An address whose port is below those that the system hands out: nobody takes it while a test has its node down.
+fn free_address() -> String {
+    loop {
+        let mut random = [0; 2];
+        SystemEntropy::new().fill(&mut random).unwrap();
+        let address = format!("127.0.0.1:{}", 10_000 + u16::from_le_bytes(random) % 10_000);
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
 /// A running `hook-keys serve`, killed when dropped.
 pub struct Serve {
     pub base: String,
@@ -95,7 +111,7 @@ pub struct Serve {
 impl Serve {
     /// Starts it on a free port, with a settings file and more arguments, and waits until it is ready.
     pub fn start(config: &Path, more: &[&str]) -> Self {
-        Self::start_on("127.0.0.1:0", config, more)
+        Self::start_on(&free_address(), config, more)
     }
 
     /// The same on an address of the test's choice, such as that of one that was killed.
