@@ -57,7 +57,7 @@ enum Command {
     /// target. Values stay sealed as they are, so the master key stays the same, and each of them is then opened
     /// in the target. The settings `[postgres]` hold for both databases.
     Copy(copy::Copy),
-    /// Check, show or explain the settings.
+    /// Check or show the settings, or print a sample file.
     #[command(subcommand)]
     Config(config::Config),
 }
