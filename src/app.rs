@@ -93,7 +93,10 @@ pub struct App {
     pub allow_http: bool,
     /// Randomness for request and error ids.
     pub entropy: Arc<dyn Entropy>,
-    cache: Arc<Cache>,
+    /// What is remembered of the database.
+    pub cache: Arc<Cache>,
+    /// Where work runs that no worker may be kept with.
+    pub tasks: Tasks,
     recurring: Recurring,
     _background: Arc<Background>,
 }
@@ -144,7 +147,7 @@ impl Base {
     ) -> Result<Self> {
         let background = Background::start()?;
         let db = Db::open(place(&settings.database)?, create, background.handle().clone(), limit).await?;
-        let cache = Arc::new(Cache::new(settings.cache.max_rows as usize));
+        let cache = Arc::new(Cache::new(settings.cache.max_rows));
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
         Ok(Self {
             orgs: Orgs { db: db.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
@@ -222,7 +225,7 @@ impl App {
                 keyring,
                 clock,
                 entropy: Arc::clone(&entropy),
-                tasks,
+                tasks: tasks.clone(),
                 default_limit: settings.hook_keys_per_org,
             },
             public_url: settings.public_url.clone(),
@@ -231,6 +234,7 @@ impl App {
             allow_http: settings.outbound.allow_http,
             entropy,
             cache: base.cache,
+            tasks,
             recurring,
             _background: base.background,
         })
@@ -250,7 +254,7 @@ impl App {
 
     /// Ends the work under way and closes the database. Call it after the server has stopped.
     pub async fn finish(&self) {
-        self.recurring.finish(&self.hook_keys.tasks, &self.tokens).await;
+        self.recurring.finish(&self.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "error", "http", "service", "store::migrate"]),
-    ("http", &["app", "domain", "error", "service"]),
+    ("http", &["app", "cache", "domain", "error", "service"]),
     (
         "app",
         &[
@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("service", &["cache", "crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
     ("config", &["error"]),
     ("outbound", &["domain", "error"]),
-    ("cache", &["domain", "error", "store"]),
+    ("cache", &["crypto", "domain", "error", "store"]),
     ("store", &["domain", "error"]),
     ("seal", &["crypto", "domain", "error"]),
     ("jose", &["crypto", "domain", "error"]),
@@ -39,7 +39,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 20] = [
+const ONLY_IN: [(&str, &str); 21] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -60,6 +60,7 @@ const ONLY_IN: [(&str, &str); 20] = [
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("quick_cache", "cache"),
+    ("flate2", "cache"),
 ];
 
 /// Files that may name a crate in spite of [`ONLY_IN`]: the server's runtime is started by the command.

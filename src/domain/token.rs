@@ -102,19 +102,29 @@ impl Token {
     /// The moment from which the token no longer works, revocation aside.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
-        match self.expiry {
-            Expiry::At(moment) => moment,
-            Expiry::Idle(window) => later(self.last_used.unwrap_or(self.created), window),
-        }
+        self.expires_after(self.last_used)
     }
 
     /// What the token is at `now`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> State {
+        self.state_after(self.last_used, now)
+    }
+
+    /// What the token is at `now` if this was its last use.
+    #[must_use]
+    pub fn state_after(&self, last_used: Option<Timestamp>, now: Timestamp) -> State {
         match self.revoked {
             Some(_) => State::Revoked,
-            None if now < self.expires() => State::Live,
+            None if now < self.expires_after(last_used) => State::Live,
             None => State::Expired,
+        }
+    }
+
+    fn expires_after(&self, last_used: Option<Timestamp>) -> Timestamp {
+        match self.expiry {
+            Expiry::At(moment) => moment,
+            Expiry::Idle(window) => later(last_used.unwrap_or(self.created), window),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What load balancers and supervisors ask, without a token.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use serde::Serialize;
 
 use super::error::Failure;
 use super::kong;
+use super::representation::{Shown, show};
 use crate::app::App;
 
 #[derive(Serialize)]
@@ -13,16 +14,15 @@ struct Health {
 }
 
 /// `GET /healthz`: the process answers. Whether it can do its work is another question.
-pub async fn live() -> HttpResponse {
-    answer("alive")
+pub async fn live(app: web::Data<App>, request: HttpRequest) -> Shown {
+    answer(&app, &request, "alive").await
 }
 
 /// `GET /readyz`: whether requests are worth sending here.
-pub async fn ready(app: web::Data<App>) -> Result<HttpResponse, Failure> {
-    if app.is_ready() { Ok(answer("ready")) } else { Err(Failure::NotReady) }
+pub async fn ready(app: web::Data<App>, request: HttpRequest) -> Shown {
+    if app.is_ready() { answer(&app, &request, "ready").await } else { Err(Failure::NotReady) }
 }
 
-fn answer(status: &'static str) -> HttpResponse {
-    let body = serde_json::to_string(&Health { status }).unwrap_or_default();
-    HttpResponse::Ok().content_type(kong::JSON).body(body)
+async fn answer(app: &App, request: &HttpRequest, status: &'static str) -> Shown {
+    show(app, request, kong::body(&Health { status })?).await
 }

@@ -6,6 +6,7 @@ pub mod health;
 pub mod kong;
 pub mod observe;
 pub mod okta;
+pub mod representation;
 pub mod routes;
 
 use std::net::TcpListener;

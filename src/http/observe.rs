@@ -34,12 +34,13 @@ const KONG_REQUEST_ID: HeaderName = HeaderName::from_static("x-kong-request-id")
 const KONG_LATENCY: HeaderName = HeaderName::from_static("x-kong-admin-latency");
 
 /// What every answer carries (Okta contract §1, recorded).
-const COMMON: [(HeaderName, HeaderValue); 5] = [
+const COMMON: [(HeaderName, HeaderValue); 6] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store")),
     (header::PRAGMA, HeaderValue::from_static("no-cache")),
     (header::EXPIRES, HeaderValue::from_static("0")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::VARY, HeaderValue::from_static("Accept-Encoding")),
 ];
 
 /// The middleware; see the module.
@@ -151,7 +152,7 @@ impl Exchange {
         let Self { request_id, method, path, started, .. } = self;
         let micros = started.elapsed().as_micros();
         let org = caller.map(|caller| caller.org.as_str());
-        let token = caller.map(|caller| caller.token.as_str());
+        let token = caller.map(|caller| caller.id.as_str());
         let status = status.as_u16();
         match failure {
             // Asked for by machines, again and again.

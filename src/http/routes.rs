@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::future::ready;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, guard, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard, web};
 
 use super::error::Failure;
 use super::extract::{Authed, Requirement};
+use super::representation::{Shown, send};
 use super::{Api, health, kong, okta};
+use crate::app::App;
+use crate::cache::Body;
 use crate::domain::permission::Permission;
 
 /// The contract, served as it is.
-const OPENAPI: &str = include_str!("../../openapi.yaml");
+static OPENAPI: LazyLock<Arc<Body>> =
+    LazyLock::new(|| Arc::new(Body::new("application/yaml", include_str!("../../openapi.yaml"))));
 
 /// Every operation of the service.
 #[must_use]
@@ -174,6 +179,6 @@ fn allowed(api: Api, endpoints: &[Endpoint]) -> String {
     methods.join(", ")
 }
 
-async fn openapi() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/yaml").body(OPENAPI)
+async fn openapi(app: web::Data<App>, request: HttpRequest) -> Shown {
+    send(&app, &request, Arc::clone(&OPENAPI)).await
 }

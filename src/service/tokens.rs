@@ -1,6 +1,7 @@
 //! API tokens: who may call, and what they may do.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,15 +40,16 @@ pub struct Tokens {
     pub default_idle: Duration,
 }
 
-/// Who calls, as proven by a token.
+/// Who calls: the live token that proved it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Caller {
-    /// The org the caller acts in.
-    pub org: OrgId,
-    /// The token that proved it.
-    pub token: TokenId,
-    /// What the caller may do.
-    pub grant: Grant,
+pub struct Caller(Arc<Token>);
+
+impl Deref for Caller {
+    type Target = Token;
+
+    fn deref(&self) -> &Token {
+        &self.0
+    }
 }
 
 impl Caller {
@@ -123,26 +125,26 @@ impl Tokens {
             // Another process may have recorded a use meanwhile, which is not among the changes.
             Err(_) if remembered => {
                 let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
-                self.admit(token.ok_or_else(bad)?)
+                self.admit(Arc::new(token.ok_or_else(bad)?))
             }
             outcome => outcome,
         }
     }
 
     /// Lets a live token's owner in, and remembers the use.
-    fn admit(&self, mut token: Token) -> Result<Caller> {
+    fn admit(&self, token: Arc<Token>) -> Result<Caller> {
         let now = self.clock.now();
         // A use stays here after it was written, so that this sees it even if the row was read before.
         let mut uses = self.uses.lock();
-        token.last_used = token.last_used.max(uses.get(&token.id).map(|last| last.at));
-        if token.state(now) != State::Live {
+        let last_used = token.last_used.max(uses.get(&token.id).map(|last| last.at));
+        if token.state_after(last_used, now) != State::Live {
             return Err(Error::new(Kind::BadCredentials));
         }
-        if token.last_used.is_none_or(|last| now - last >= USE_RESOLUTION) {
+        if last_used.is_none_or(|last| now - last >= USE_RESOLUTION) {
             uses.insert(token.id.clone(), Use { at: now, written: false });
         }
         drop(uses);
-        Ok(Caller { org: token.org, token: token.id, grant: token.grant })
+        Ok(Caller(token))
     }
 
     /// All tokens in creation order, of one org or of every org.

@@ -32,6 +32,8 @@ pub enum Entity {
 pub struct Change {
     /// Its place in the order of all changes.
     pub rev: i64,
+    /// The id of the org to which it belongs, where that was at hand.
+    pub org: Option<String>,
     /// What was changed; `None` for what a newer version notes and this one does not know.
     pub entity: Option<Entity>,
     /// The id of what was changed.
@@ -39,7 +41,7 @@ pub struct Change {
 }
 
 impl Entity {
-    const ALL: [(Self, &'static str); 7] = [
+    pub(crate) const ALL: [(Self, &'static str); 7] = [
         (Self::Org, "orgs"),
         (Self::ApiToken, "api_tokens"),
         (Self::Keyring, "keyring"),
@@ -62,13 +64,14 @@ pub(super) fn note(conn: &mut Conn, org: Option<&OrgId>, entity: Entity, id: &st
     Ok(())
 }
 
-type Columns = (i64, String, String);
+type Columns = (i64, Option<String>, String, String);
 
-const COLUMNS: (changes::rev, changes::entity, changes::id) = (changes::rev, changes::entity, changes::id);
+const COLUMNS: (changes::rev, changes::org_id, changes::entity, changes::id) =
+    (changes::rev, changes::org_id, changes::entity, changes::id);
 
-fn from_columns((rev, table, id): Columns) -> Change {
+fn from_columns((rev, org, table, id): Columns) -> Change {
     let known = Entity::ALL.into_iter().find(|(_, known)| *known == table);
-    Change { rev, entity: known.map(|(entity, _)| entity), id }
+    Change { rev, org, entity: known.map(|(entity, _)| entity), id }
 }
 
 /// The newest change.

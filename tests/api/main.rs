@@ -23,6 +23,7 @@ mod harness;
 mod kong;
 mod okta;
 mod postgres;
+mod representation;
 mod sealing;
 mod secrets;
 mod upgrade;

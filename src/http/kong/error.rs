@@ -37,7 +37,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
             Kind::NotFound { .. } => plain("Not found"),
             Kind::NoCredentials | Kind::BadCredentials => plain(NO_CREDENTIALS),
             Kind::NotPermitted => {
-                let who = caller.map(|caller| format!("{}, ", caller.token)).unwrap_or_default();
+                let who = caller.map(|caller| format!("{}, ", caller.id)).unwrap_or_default();
                 plain(&format!("{who}you do not have permissions to {} this resource", verb(method)))
             }
             Kind::Unavailable => plain("Service unavailable: try again in a moment"),

@@ -6,18 +6,24 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::wire::body::fields;
 use super::wire::key_sets::{KeySetBody, draft};
 use super::wire::list::{ListBody, page, tag_filter};
-use super::{Answer, json, segment};
+use super::{Answer, body, json, segment};
 use crate::app::App;
+use crate::cache::Topic;
 use crate::domain::key::Selector;
 use crate::domain::key_set::{KeySet, KeySetDraft};
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, KeysManage, KeysRead};
+use crate::http::representation::{Shown, remembered, show};
 
 /// `GET /key-sets`: the key sets by rising id, in pages.
-pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let (filter, page) = (tag_filter(&request)?, page(&request)?);
-    let found = app.key_sets.list(&authed.caller.org, filter, page).await?;
-    Ok(json(StatusCode::OK, &ListBody::new(&request, &found, KeySetBody::new)))
+pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let org = &authed.caller.org;
+    let make = async {
+        let (filter, page) = (tag_filter(&request)?, page(&request)?);
+        let found = app.key_sets.list(org, filter, page).await?;
+        body(&ListBody::new(&request, &found, KeySetBody::new))
+    };
+    remembered(&app, &request, org, "", Topic::KeySets, make).await
 }
 
 /// `POST /key-sets`: makes a key set.
@@ -33,9 +39,13 @@ pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: 
 }
 
 /// `GET /key-sets/{set}`: the key set.
-pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let set = app.key_sets.find(&authed.caller.org, selector(&request, "set")?).await?;
-    Ok(answer(StatusCode::OK, &set))
+pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let org = &authed.caller.org;
+    let make = async {
+        let set = app.key_sets.find(org, selector(&request, "set")?).await?;
+        body(&KeySetBody::new(&set))
+    };
+    remembered(&app, &request, org, "", Topic::KeySets, make).await
 }
 
 /// `PUT /key-sets/{set}`: makes or replaces the key set. An id in the body does not count.
@@ -70,9 +80,9 @@ pub async fn delete(authed: Authed<KeysManage>, app: web::Data<App>, request: Ht
 }
 
 /// `GET /keys/{key}/set`: the key set of the key.
-pub async fn get_of_key(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+pub async fn get_of_key(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let set = app.key_sets.find_of_key(&authed.caller.org, selector(&request, "key")?).await?;
-    Ok(answer(StatusCode::OK, &set))
+    show(&app, &request, body(&KeySetBody::new(&set))?).await
 }
 
 /// `PUT /keys/{key}/set`: replaces the key set of the key, or gives it a new one.

@@ -3,24 +3,27 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 use super::wire::body::fields;
 use super::wire::keys::{KeyBody, draft, format};
 use super::wire::list::{ListBody, page, tag_filter};
-use super::{Answer, json, segment};
+use super::{Answer, JSON, json, segment};
 use crate::app::App;
-use crate::domain::key::{Key, KeyDraft, Selector, Target};
+use crate::cache;
+use crate::domain::key::{Key, KeyDraft, Selector, Sight, Target};
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, KeysManage, KeysRead};
+use crate::http::representation::{Shown, show, text};
 
 /// `GET /`: the keys by rising id, in pages.
-pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let within = within(&request)?;
     // Lists of a set take no tags (contract §7).
     let filter = if within.is_none() { tag_filter(&request)? } else { None };
     let (page, sight) = (page(&request)?, authed.caller.sight());
     let found = app.keys.list(&authed.caller.org, within, filter, page, sight).await?;
-    Ok(json(StatusCode::OK, &ListBody::new(&request, &found, KeyBody::new)))
+    show(&app, &request, body(&ListBody::new(&request, &found, KeyBody::new), sight)?).await
 }
 
 /// `POST /`: makes a key.
@@ -43,13 +46,13 @@ pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: 
 }
 
 /// `GET /{key}`: the key, in the format that the query asks for.
-pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
+pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let (org, target, sight) = (&authed.caller.org, target(&request)?, authed.caller.sight());
     let key = match format(&request)? {
         None => app.keys.find(org, target, sight).await?,
         Some(format) => app.keys.find_as(org, target, sight, format).await?,
     };
-    Ok(answer(StatusCode::OK, &key))
+    show(&app, &request, body(&KeyBody::new(&key), sight)?).await
 }
 
 /// `PUT /{key}`: makes or replaces the key. An id in the body does not count.
@@ -85,6 +88,14 @@ pub async fn delete(authed: Authed<KeysManage>, app: web::Data<App>, request: Ht
 
 async fn read(body: Body) -> Result<KeyDraft, Failure> {
     Ok(draft(fields(body).await?))
+}
+
+fn body(shown: &impl Serialize, sight: Sight) -> Result<cache::Body, Failure> {
+    let text = text(shown)?;
+    Ok(match sight {
+        Sight::Public => cache::Body::new(JSON, text),
+        Sight::Private => cache::Body::private(JSON, text),
+    })
 }
 
 fn answer(status: StatusCode, key: &Key) -> HttpResponse {

@@ -17,6 +17,8 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::error::Failure;
+use super::representation::text;
+use crate::cache::Body;
 
 /// The media type of answers (contract §1).
 pub const JSON: &str = "application/json; charset=utf-8";
@@ -25,12 +27,15 @@ pub const JSON: &str = "application/json; charset=utf-8";
 type Answer = Result<HttpResponse, Failure>;
 
 fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    match serde_json::to_vec(body) {
+    match text(body) {
         Ok(body) => HttpResponse::build(status).content_type(JSON).body(body),
-        Err(error) => {
-            HttpResponse::from_error(Failure::from(crate::error::Error::internal("an answer", error)))
-        }
+        Err(error) => HttpResponse::from_error(Failure::from(error)),
     }
+}
+
+/// The body of an answer that shows nothing sealed.
+pub(super) fn body(shown: &impl Serialize) -> Result<Body, Failure> {
+    Ok(Body::new(JSON, text(shown)?))
 }
 
 /// A segment of the path, decoded to the end: the router leaves `%2F`, `%2B` and `%25` as they are.

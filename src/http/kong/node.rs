@@ -1,13 +1,13 @@
 //! `GET /`: what Kong's clients ask a node about itself before anything else (contract §10).
 
-use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, json as answer};
+use super::body;
 use crate::app::App;
 use crate::http::extract::{Authed, KeysRead};
+use crate::http::representation::{Shown, show};
 
 /// The version of Kong whose Admin API is matched.
 const KONG_VERSION: &str = "3.10.0";
@@ -25,7 +25,7 @@ struct NodeBody<'a> {
 }
 
 /// `GET /`: which version of the Admin API this is, and what really serves it.
-pub async fn get(_: Authed<KeysRead>, app: web::Data<App>) -> Answer {
+pub async fn get(_: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let node = NodeBody {
         version: KONG_VERSION,
         edition: "community",
@@ -36,5 +36,5 @@ pub async fn get(_: Authed<KeysRead>, app: web::Data<App>) -> Answer {
         configuration: json!({ "database": app.database() }),
         hook_keys: json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }),
     };
-    Ok(answer(StatusCode::OK, &node))
+    show(&app, &request, body(&node)?).await
 }

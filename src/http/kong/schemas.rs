@@ -1,16 +1,18 @@
 //! `/schemas`: the fields of the entities, and trying a body without storing it (contract §1).
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use serde_json::json as value;
 
 use super::wire::body::fields;
 use super::wire::{key_sets, keys};
 use super::{Answer, JSON, json, segment};
 use crate::app::App;
+use crate::cache;
 use crate::error::Error;
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, KeysManage, KeysRead};
+use crate::http::representation::{Shown, show};
 use crate::service;
 
 /// What messages call a schema.
@@ -26,12 +28,12 @@ enum Entity {
 }
 
 /// `GET /{entity}`: the fields.
-pub async fn get(_: Authed<KeysRead>, request: HttpRequest) -> Answer {
+pub async fn get(_: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let schema = match entity(&request)? {
         Entity::Keys => KEYS,
         Entity::KeySets => KEY_SETS,
     };
-    Ok(HttpResponse::Ok().content_type(JSON).body(schema))
+    show(&app, &request, cache::Body::new(JSON, schema)).await
 }
 
 /// `POST /{entity}/validate`: whether the entity could be stored, as far as that can be told without looking at

@@ -3,17 +3,23 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
-use super::{Answer, json, parameter};
+use super::{Answer, body, json, parameter};
 use crate::app::App;
+use crate::cache::Topic;
 use crate::domain::hook_key::RESOURCE;
 use crate::domain::ids::{HookKeyId, KeyId};
 use crate::error::Error;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, query};
+use crate::http::representation::{Shown, remembered};
 
 /// `GET /`: all keys in creation order, without their public halves.
-pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>) -> Answer {
-    let keys = app.hook_keys.list(&authed.caller.org).await?;
-    Ok(json(&keys.iter().map(|key| HookKeyBody::new(key, false)).collect::<Vec<_>>()))
+pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let org = &authed.caller.org;
+    let make = async {
+        let keys = app.hook_keys.list(org).await?;
+        body(&keys.iter().map(|key| HookKeyBody::new(key, false)).collect::<Vec<_>>())
+    };
+    remembered(&app, &request, org, "", Topic::HookKeys, make).await
 }
 
 /// `POST /`: makes a key pair. Answers 200, not 201, as Okta does.
@@ -25,28 +31,30 @@ pub async fn create(authed: Authed<InlineHooksManage>, app: web::Data<App>, body
 
 /// `GET /{id}`: the key, with its public half when the query says `expand=publickey`. A keyId in place of
 /// the id answers the public half alone, as the published guide has it.
-pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let segment = parameter(&request, "id");
-    if let Some(key_id) = KeyId::parse(segment) {
-        let key = app.hook_keys.find_by_key_id(&authed.caller.org, key_id).await?;
-        return Ok(json(&PublicJwk::new(&key)));
-    }
-    let key = app.hook_keys.find(&authed.caller.org, hook_key_id(segment)?).await?;
-    // Other values and other parameters are ignored.
-    let expand = query(&request, "expand").is_some_and(|value| value == "publickey");
-    Ok(json(&HookKeyBody::new(&key, expand)))
+pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let org = &authed.caller.org;
+    let make = async {
+        let segment = parameter(&request, "id");
+        if let Some(key_id) = KeyId::parse(segment) {
+            return body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?));
+        }
+        let key = app.hook_keys.find(org, hook_key_id(segment)?).await?;
+        // Other values and other parameters are ignored.
+        let expand = query(&request, "expand").is_some_and(|value| value == "publickey");
+        body(&HookKeyBody::new(&key, expand))
+    };
+    remembered(&app, &request, org, "", Topic::HookKeys, make).await
 }
 
 /// `GET /public/{keyId}`: the public half alone.
-pub async fn get_public(
-    authed: Authed<InlineHooksRead>,
-    app: web::Data<App>,
-    request: HttpRequest,
-) -> Answer {
-    let segment = parameter(&request, "keyId");
-    let key_id = KeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))?;
-    let key = app.hook_keys.find_by_key_id(&authed.caller.org, key_id).await?;
-    Ok(json(&PublicJwk::new(&key)))
+pub async fn get_public(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let org = &authed.caller.org;
+    let make = async {
+        let segment = parameter(&request, "keyId");
+        let key_id = KeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))?;
+        body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?))
+    };
+    remembered(&app, &request, org, "", Topic::HookKeys, make).await
 }
 
 /// `PUT /{id}`: renames the key.

@@ -2,22 +2,30 @@
 
 use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
 use super::{Answer, json, parameter};
 use crate::app::App;
+use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
 use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
 use crate::error::Error;
+use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON, query};
+use crate::http::representation::{Shown, remembered, text};
 
 /// `GET /`: all hooks in creation order, or those of `?type=`.
-pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let query = query(&request, "type");
-    let kind = query.as_deref().map(HookType::parse).transpose()?;
-    let hooks = app.inline_hooks.list(&authed.caller.org, kind).await?;
-    let base = base_url(&app, &request);
-    Ok(json(&hooks.iter().map(|hook| InlineHookBody::new(hook, &base)).collect::<Vec<_>>()))
+pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let (org, base) = (&authed.caller.org, &base_url(&app, &request));
+    let make = async {
+        let query = query(&request, "type");
+        let kind = query.as_deref().map(HookType::parse).transpose()?;
+        let hooks = app.inline_hooks.list(org, kind).await?;
+        let bodies: Vec<_> = hooks.iter().map(|hook| InlineHookBody::new(hook, base)).collect();
+        body(&hooks, &bodies)
+    };
+    remembered(&app, &request, org, base, Topic::InlineHooks, make).await
 }
 
 /// `POST /`: makes a hook, ACTIVE from birth.
@@ -33,9 +41,13 @@ pub async fn create(
 }
 
 /// `GET /{id}`: the hook.
-pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    let hook = app.inline_hooks.find(&authed.caller.org, hook_id(&request)?).await?;
-    Ok(rendered(&app, &request, &hook))
+pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
+    let (org, base) = (&authed.caller.org, &base_url(&app, &request));
+    let make = async {
+        let hook = app.inline_hooks.find(org, hook_id(&request)?).await?;
+        body(std::slice::from_ref(&hook), &InlineHookBody::new(&hook, base))
+    };
+    remembered(&app, &request, org, base, Topic::InlineHooks, make).await
 }
 
 /// `PUT /{id}`: replaces all that its owner decides; the status stays.
@@ -110,6 +122,13 @@ pub async fn execute(
     let place = app.execute.place().await?;
     let answer = app.execute.execute(place, &authed.caller.org, id, body.verbatim().await?).await?;
     Ok(HttpResponse::Ok().content_type(JSON).body(answer))
+}
+
+/// The body of an answer that shows these hooks. Their headers are sealed at rest.
+fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<cache::Body, Failure> {
+    let text = text(shown)?;
+    let private = hooks.iter().any(|hook| !hook.channel.headers.is_empty());
+    Ok(if private { cache::Body::private(JSON, text) } else { cache::Body::new(JSON, text) })
 }
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {

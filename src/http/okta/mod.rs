@@ -13,12 +13,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
 use super::error::Failure;
+use super::extract::JSON;
+use super::representation::text;
+use crate::cache::Body;
 
 /// What a handler returns.
 type Answer = Result<HttpResponse, Failure>;
 
 fn json(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(body)
+}
+
+/// The body of an answer that shows nothing sealed.
+fn body(shown: &impl Serialize) -> Result<Body, Failure> {
+    Ok(Body::new(JSON, text(shown)?))
 }
 
 fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {

@@ -254,13 +254,22 @@ impl Client {
 
     /// Asks again until the answer has this status.
     pub async fn until(&self, path: &str, status: u16) -> Answer {
+        self.until_it(path, |answer| answer.status == status).await
+    }
+
+    /// Asks again until the JSON of the answer is as expected.
+    pub async fn until_is(&self, path: &str, expected: impl Fn(Value) -> bool) -> Answer {
+        self.until_it(path, |answer| answer.status == 200 && expected(answer.json())).await
+    }
+
+    async fn until_it(&self, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
         let begun = Instant::now();
         loop {
             let answer = self.get(path).await;
-            if answer.status == status {
+            if expected(&answer) {
                 return answer;
             }
-            assert!(begun.elapsed() < PATIENCE, "{path} never answered {status}, but {}", answer.text);
+            assert!(begun.elapsed() < PATIENCE, "{path} still answers {}: {}", answer.status, answer.text);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -25,10 +25,10 @@ fn node(directory: &Path, server: &PostgresServer, timeout: &str) -> (Serve, Cli
     (serve, client)
 }
 
-/// Expects that every kind of request is refused for now, in the shape of its API.
+/// Expects that every kind of request is refused for now, in the shape of its API, but for what is remembered.
 async fn refused_for_now(client: &Client, key: &Value) {
     for (method, path, body) in [
-        (Method::GET, "/api/v1/hook-keys".to_owned(), None),
+        (Method::GET, "/api/v1/hook-keys?asked=never".to_owned(), None),
         (Method::POST, "/api/v1/hook-keys".to_owned(), Some(json!({ "name": "new" }))),
         (Method::PUT, path_of(key), Some(json!({ "name": "other" }))),
     ] {
@@ -55,13 +55,15 @@ async fn while_the_server_is_away_requests_get_503_and_when_it_is_back_they_work
     let key = client.create("k").await;
     client.until("/readyz", 200).await;
     for mode in ["fast", "immediate"] {
+        client.get("/api/v1/hook-keys").await.expect(200);
         server.stop(mode);
         refused_for_now(&client, &key).await;
         let answer = client.until("/readyz", 503).await;
         assert_eq!(answer.headers["retry-after"], "1");
         answer.expect_message(503, "Not ready: the database is out of sight");
         client.get("/healthz").await.expect(200);
-        // Also once nothing that was remembered counts any more.
+        // Nothing that was remembered counts any more.
+        client.get("/api/v1/hook-keys").await.expect_error(503, "E0000010", "");
         refused_for_now(&client, &key).await;
         server.start_again(&[]);
         client.until("/readyz", 200).await;
