@@ -76,14 +76,6 @@ pub struct Question<'a> {
     pub path: &'a str,
 }
 
-/// Something that was found, and where.
-pub struct Found<T> {
-    /// What was found.
-    pub value: Arc<T>,
-    /// Whether it is from memory, so that the database may know better.
-    pub remembered: bool,
-}
-
 /// Counts a body as the rows that it stands for.
 #[derive(Clone)]
 struct Rows;
@@ -108,11 +100,14 @@ impl Cache {
         self.sight.is_clear()
     }
 
-    /// The token with this digest, live or not.
-    pub async fn token(&self, db: &Db, digest: Digest) -> Result<Option<Found<Token>>> {
-        if let Some(value) = self.current(&self.tokens, &digest) {
-            return Ok(Some(Found { value, remembered: true }));
-        }
+    /// The token with this digest, live or not, if it is remembered.
+    #[must_use]
+    pub fn remembered_token(&self, digest: &Digest) -> Option<Arc<Token>> {
+        self.current(&self.tokens, digest)
+    }
+
+    /// The token with this digest, live or not, from the database. It is remembered.
+    pub async fn read_token(&self, db: &Db, digest: Digest) -> Result<Option<Arc<Token>>> {
         let before = self.versions.stamp(Subject::AnyToken);
         let token = db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
         Ok(token.map(|token| {
@@ -123,7 +118,7 @@ impl Cache {
             if self.is_followed() && self.versions.is_current(before) {
                 self.tokens.insert(digest, Kept { value: Arc::clone(&value), on });
             }
-            Found { value, remembered: false }
+            value
         }))
     }
 
@@ -132,13 +127,14 @@ impl Cache {
         &self,
         question: Question<'_>,
         topic: Topic,
-        make: impl Future<Output = std::result::Result<Body, E>>,
+        make: impl AsyncFnOnce() -> std::result::Result<Body, E>,
     ) -> std::result::Result<Arc<Body>, E> {
         if let Some(body) = self.current(&self.bodies, &question) {
             return Ok(body);
         }
         let on = self.versions.stamp(Subject::Answers(question.org.as_str(), topic));
-        let body = Arc::new(make.await?);
+        // Boxed, so that an answer from memory need not carry the room for it.
+        let body = Arc::new(Box::pin(make()).await?);
         if self.is_followed() && !body.is_private() {
             self.bodies.insert(question.into(), Kept { value: Arc::clone(&body), on: [on, on] });
         }
@@ -277,7 +273,7 @@ mod tests {
 
     /// Asks for `path`; the database has `now`, and `meanwhile` happens after it was read. Tells the answer.
     async fn ask(cache: &Cache, path: &str, topic: Topic, now: &'static str, meanwhile: impl Fn()) -> String {
-        let make = async {
+        let make = async || {
             meanwhile();
             Ok::<_, Infallible>(Body::new("text/plain", now))
         };
@@ -357,7 +353,7 @@ mod tests {
         let cache = cache();
         let (org, path) = (org(), "/");
         for now in ["old", "new"] {
-            let make = async { Ok::<_, Infallible>(Body::private("text/plain", now)) };
+            let make = async || Ok::<_, Infallible>(Body::private("text/plain", now));
             let question = Question { org: &org, base: "", path };
             let Ok(body) = cache.answer(question, Topic::InlineHooks, make).await;
             assert_eq!(body.bytes(), now);

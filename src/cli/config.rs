@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{Location, log_filter, out};
+use super::{Location, log, out};
 use crate::app::Files;
 use crate::config::SAMPLE;
 use crate::error::Result;
@@ -33,7 +33,7 @@ impl Config {
 fn check(location: &Location) -> Result<()> {
     let layers = location.data_layers()?;
     let settings = layers.check()?;
-    log_filter(&settings.log)?;
+    log::filter(&settings.log)?;
     Files::read(&settings)?;
     for name in layers.unknown_variables() {
         out::remark(format!("{name} looks like a setting but is none"));

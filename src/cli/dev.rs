@@ -33,7 +33,7 @@ impl Dev {
     pub(super) fn run(self) -> Result<ExitCode> {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
-        let settings = self.overrides.settle(allow_loopback(location.layers()?)?)?;
+        let (settings, _log) = self.overrides.settle(allow_loopback(location.layers()?)?)?;
         let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
         let OutboundSettings { allow, allow_http, .. } = &settings.outbound;
         let loopback = *allow_http && allow.iter().any(|range| range.contains(&localhost));

@@ -6,6 +6,7 @@ mod copy;
 mod dev;
 mod files;
 mod keyring;
+mod log;
 mod migrate;
 mod org;
 mod out;
@@ -13,15 +14,12 @@ mod progress;
 mod serve;
 mod token;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, ParseError};
 
-use crate::app::{Base, Parts, Purpose, QUIET};
+use crate::app::{Base, Parts, Purpose};
 use crate::config::{Layers, Settings, Source};
 use crate::error::{Error, Result};
 
@@ -130,30 +128,4 @@ impl Location {
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::internal("starting a runtime", error))?.block_on(work)
-}
-
-/// Sends the log to standard error, filtered as the settings say.
-fn start_log(filter: &str) -> Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(log_filter(filter)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        // Otherwise a log that cannot be written is complained of with eprintln!, which panics.
-        .log_internal_errors(false)
-        .init();
-    Ok(())
-}
-
-/// Reads a log filter. A lone word must be a level: the library would take a misspelt one for a module's
-/// name and log nothing else.
-fn log_filter(text: &str) -> Result<EnvFilter> {
-    let refused = |why: String| Error::setup(format!("log: {text:?} is not a log filter: {why}"));
-    let is_level = |part: &str| !part.trim().is_empty() && part.trim().parse::<LevelFilter>().is_ok();
-    let lone = text.split(',').find(|part| !part.contains('=') && !is_level(part));
-    if let Some(word) = lone {
-        return Err(refused(format!("{word:?} is none of error, warn, info, debug and trace")));
-    }
-    let filter: EnvFilter = text.parse().map_err(|error: ParseError| refused(error.to_string()))?;
-    let quiet = QUIET.parse().map_err(|error| Error::internal("the log filter", error))?;
-    Ok(filter.add_directive(quiet))
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Location, out, start_log};
+use super::log::LogWriter;
+use super::{Location, log, out};
 use crate::app::{App, Base, Files, Parts, Purpose};
 use crate::config::{Layers, Settings};
 use crate::error::{Error, Result};
@@ -38,15 +39,15 @@ pub(super) struct Overrides {
 }
 
 impl Overrides {
-    /// Checks the settings with these flags on top, and starts the log.
-    pub(super) fn settle(&self, layers: Layers) -> Result<Settings> {
+    /// Checks the settings with these flags on top, and starts the log, to be held until the end.
+    pub(super) fn settle(&self, layers: Layers) -> Result<(Settings, LogWriter)> {
         let layers = self.apply(layers)?;
         let settings = layers.check()?;
-        start_log(&settings.log)?;
+        let log = log::start(&settings.log)?;
         for name in layers.unknown_variables() {
             tracing::warn!(name, "this variable looks like a setting but is none");
         }
-        Ok(settings)
+        Ok((settings, log))
     }
 
     fn apply(&self, mut layers: Layers) -> Result<Layers> {
@@ -65,7 +66,7 @@ impl Overrides {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let settings = self.overrides.settle(self.location.data_layers()?)?;
+        let (settings, _log) = self.overrides.settle(self.location.data_layers()?)?;
         serve(
             &settings,
             !self.no_migrate,

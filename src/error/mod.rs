@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// The public half is [`Kind`], and `Display` shows it alone. The private half has no `Display`: only the
 /// place that logs or prints to the operator asks for it, by [`Error::private`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
     private: Option<String>,

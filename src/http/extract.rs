@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use futures_util::future::{LocalBoxFuture, Ready, ready};
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
@@ -70,42 +70,55 @@ pub struct Authed<P> {
 
 impl<P: Requirement> FromRequest for Authed<P> {
     type Error = Failure;
-    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+    type Future = Either<Ready<Result<Self, Failure>>, LocalBoxFuture<'static, Result<Self, Failure>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let caller = authenticate(&request).await?;
-            request.extensions_mut().insert(caller.clone());
-            if !caller.grant.allows(P::PERMISSION) {
-                return Err(Error::new(Kind::NotPermitted).into());
-            }
-            Ok(Self { caller, permission: PhantomData })
-        })
+        let (app, token) = match app(request).and_then(|app| Ok((app, credentials(request)?))) {
+            Ok(found) => found,
+            Err(failure) => return Either::Left(ready(Err(failure))),
+        };
+        // Nearly always: then there is nothing to wait for.
+        if let Some(caller) = app.tokens.recall(&token) {
+            return Either::Left(ready(Self::permit(request, caller)));
+        }
+        let (request, app) = (request.clone(), app.clone());
+        Either::Right(Box::pin(async move {
+            let caller = app.tokens.authenticate(&token).await?;
+            Self::permit(&request, caller)
+        }))
     }
 }
 
-async fn authenticate(request: &HttpRequest) -> Result<Caller, Failure> {
-    let app = app(request)?;
+impl<P: Requirement> Authed<P> {
+    fn permit(request: &HttpRequest, caller: Caller) -> Result<Self, Failure> {
+        // For the log, which tells who was refused, too.
+        request.extensions_mut().insert(caller.clone());
+        if !caller.grant.allows(P::PERMISSION) {
+            return Err(Error::new(Kind::NotPermitted).into());
+        }
+        Ok(Self { caller, permission: PhantomData })
+    }
+}
+
+/// The token that the caller brings.
+fn credentials(request: &HttpRequest) -> Result<ApiToken, Failure> {
     if Api::of(request.path()) == Api::Kong
         && let Some(header) = request.headers().get(KONG_ADMIN_TOKEN)
     {
         let token = ApiToken::parse(header.to_str().unwrap_or_default().trim());
-        let token = token.ok_or_else(|| Error::new(Kind::BadCredentials))?;
-        return Ok(app.tokens.authenticate(&token).await?);
+        return token.ok_or_else(|| Error::new(Kind::BadCredentials).into());
     }
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
     let text = header.to_str().unwrap_or_default();
-    let token = ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
+    ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
         // OAuth access tokens are not issued here; RFC 6750 §3.1 says how to tell a client so.
         Some(_) => Failure::InvalidBearer,
         None => Error::new(Kind::BadCredentials).into(),
-    })?;
-    Ok(app.tokens.authenticate(&token).await?)
+    })
 }
 
-fn app(request: &HttpRequest) -> Result<&web::Data<App>, Error> {
-    request.app_data().ok_or_else(|| Error::internal("serving", "there is no App"))
+fn app(request: &HttpRequest) -> Result<&web::Data<App>, Failure> {
+    request.app_data().ok_or_else(|| Error::internal("serving", "there is no App").into())
 }
 
 /// The token of `SSWS <token>`. The blank may be missing: Okta's Python SDK leaves it out (contract §0.1).

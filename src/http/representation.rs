@@ -27,7 +27,7 @@ pub async fn remembered(
     org: &OrgId,
     base: &str,
     topic: Topic,
-    make: impl Future<Output = Result<Body, Failure>>,
+    make: impl AsyncFnOnce() -> Result<Body, Failure>,
 ) -> Shown {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let body = app.cache.answer(Question { org, base, path }, topic, make).await?;

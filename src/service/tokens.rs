@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::cache::{Cache, Found};
+use crate::cache::Cache;
 use crate::crypto::digest::sha256;
 use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
@@ -17,6 +17,7 @@ use crate::domain::text::DisplayName;
 use crate::domain::token::{ApiToken, Expiry, State, Token};
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Kind, Result};
+use crate::store::tokens::Digest;
 use crate::store::{self, Db};
 
 /// A use is recorded when the one on record is older than this, so that a busy token costs one small write
@@ -110,41 +111,42 @@ impl Tokens {
             last_used: None,
             revoked: None,
         };
-        let digest = sha256(secret.reveal().as_bytes());
-        let stored = token.clone();
+        let (digest, stored) = (digest(secret), token.clone());
         self.db.write("create_token", move |conn| store::tokens::insert(conn, &stored, &digest)).await?;
         Ok(token)
     }
 
+    /// Whose token this is, if that is remembered and it is live. If not, [`Tokens::authenticate`] knows better.
+    #[must_use]
+    pub fn recall(&self, secret: &ApiToken) -> Option<Caller> {
+        self.admit(self.cache.remembered_token(&digest(secret))?)
+    }
+
     /// Whose token this is. Unknown, expired and revoked tokens are one and the same error.
     pub async fn authenticate(&self, secret: &ApiToken) -> Result<Caller> {
-        let digest = sha256(secret.reveal().as_bytes());
-        let bad = || Error::new(Kind::BadCredentials);
-        let Found { value, remembered } = self.cache.token(&self.db, digest).await?.ok_or_else(bad)?;
-        match self.admit(value) {
-            // Another process may have recorded a use meanwhile, which is not among the changes.
-            Err(_) if remembered => {
-                let token = self.db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
-                self.admit(Arc::new(token.ok_or_else(bad)?))
-            }
-            outcome => outcome,
+        if let Some(caller) = self.recall(secret) {
+            return Ok(caller);
         }
+        // Also what is remembered and has expired: another process may have recorded a use meanwhile, which is not
+        // among the changes.
+        let token = self.cache.read_token(&self.db, digest(secret)).await?;
+        token.and_then(|token| self.admit(token)).ok_or_else(|| Error::new(Kind::BadCredentials))
     }
 
     /// Lets a live token's owner in, and remembers the use.
-    fn admit(&self, token: Arc<Token>) -> Result<Caller> {
+    fn admit(&self, token: Arc<Token>) -> Option<Caller> {
         let now = self.clock.now();
         // A use stays here after it was written, so that this sees it even if the row was read before.
         let mut uses = self.uses.lock();
         let last_used = token.last_used.max(uses.get(&token.id).map(|last| last.at));
         if token.state_after(last_used, now) != State::Live {
-            return Err(Error::new(Kind::BadCredentials));
+            return None;
         }
         if last_used.is_none_or(|last| now - last >= USE_RESOLUTION) {
             uses.insert(token.id.clone(), Use { at: now, written: false });
         }
         drop(uses);
-        Ok(Caller(token))
+        Some(Caller(token))
     }
 
     /// All tokens in creation order, of one org or of every org.
@@ -190,4 +192,8 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+fn digest(secret: &ApiToken) -> Digest {
+    sha256(secret.reveal().as_bytes())
 }

@@ -18,7 +18,7 @@ use crate::http::representation::{Shown, remembered, show};
 /// `GET /key-sets`: the key sets by rising id, in pages.
 pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let org = &authed.caller.org;
-    let make = async {
+    let make = async || {
         let (filter, page) = (tag_filter(&request)?, page(&request)?);
         let found = app.key_sets.list(org, filter, page).await?;
         body(&ListBody::new(&request, &found, KeySetBody::new))
@@ -41,7 +41,7 @@ pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: 
 /// `GET /key-sets/{set}`: the key set.
 pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let org = &authed.caller.org;
-    let make = async {
+    let make = async || {
         let set = app.key_sets.find(org, selector(&request, "set")?).await?;
         body(&KeySetBody::new(&set))
     };

@@ -15,7 +15,7 @@ use crate::http::representation::{Shown, remembered};
 /// `GET /`: all keys in creation order, without their public halves.
 pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let org = &authed.caller.org;
-    let make = async {
+    let make = async || {
         let keys = app.hook_keys.list(org).await?;
         body(&keys.iter().map(|key| HookKeyBody::new(key, false)).collect::<Vec<_>>())
     };
@@ -33,7 +33,7 @@ pub async fn create(authed: Authed<InlineHooksManage>, app: web::Data<App>, body
 /// the id answers the public half alone, as the published guide has it.
 pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let org = &authed.caller.org;
-    let make = async {
+    let make = async || {
         let segment = parameter(&request, "id");
         if let Some(key_id) = KeyId::parse(segment) {
             return body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?));
@@ -49,7 +49,7 @@ pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: 
 /// `GET /public/{keyId}`: the public half alone.
 pub async fn get_public(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let org = &authed.caller.org;
-    let make = async {
+    let make = async || {
         let segment = parameter(&request, "keyId");
         let key_id = KeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))?;
         body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?))

@@ -18,7 +18,7 @@ use crate::http::representation::{Shown, remembered, text};
 /// `GET /`: all hooks in creation order, or those of `?type=`.
 pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let (org, base) = (&authed.caller.org, &base_url(&app, &request));
-    let make = async {
+    let make = async || {
         let query = query(&request, "type");
         let kind = query.as_deref().map(HookType::parse).transpose()?;
         let hooks = app.inline_hooks.list(org, kind).await?;
@@ -43,7 +43,7 @@ pub async fn create(
 /// `GET /{id}`: the hook.
 pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let (org, base) = (&authed.caller.org, &base_url(&app, &request));
-    let make = async {
+    let make = async || {
         let hook = app.inline_hooks.find(org, hook_id(&request)?).await?;
         body(std::slice::from_ref(&hook), &InlineHookBody::new(&hook, base))
     };

@@ -1,7 +1,9 @@
 //! Connections and transactions, on either database.
 
 mod follow;
+mod group;
 mod pair;
+mod pool;
 mod postgres;
 mod sqlite;
 
@@ -9,18 +11,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use diesel::connection::TransactionManager;
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error::{BrokenTransactionManager, DatabaseError};
 use diesel::{Connection, QueryResult, SqliteConnection};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Error, Kind, Result};
 
 pub use follow::{BLIND, Follow};
+use pool::{Manager, Object, Pool, take};
 use postgres::Link;
 pub use postgres::{Postgres, QUIET, TlsFiles};
 
@@ -79,9 +82,10 @@ pub enum Place {
 pub struct Db {
     place: Place,
     runtime: Handle,
-    readers: managed::Pool<Manager>,
-    writers: managed::Pool<Manager>,
-    watcher: managed::Pool<Manager>,
+    readers: Pool,
+    writers: Pool,
+    watcher: Pool,
+    queue: Arc<group::Queue>,
     follow: Arc<Follow>,
     limit: Option<Duration>,
 }
@@ -104,13 +108,11 @@ impl Db {
         };
         let pool = |read_only, size| {
             let manager = Manager { place: place.clone(), read_only, runtime: runtime.clone(), limit };
-            managed::Pool::builder(manager)
-                .max_size(size)
-                .build()
-                .map_err(|error| Error::internal("database pool", error))
+            pool::build(manager, size)
         };
         let (readers, writers, watcher) = (pool(true, readers)?, pool(false, writers)?, pool(true, 1)?);
-        let db = Self { place, runtime, readers, writers, watcher, follow: Arc::default(), limit };
+        let (queue, follow) = (Arc::default(), Arc::default());
+        let db = Self { place, runtime, readers, writers, watcher, queue, follow, limit };
         db.look(|_| Ok(())).await?;
         Ok(db)
     }
@@ -157,7 +159,7 @@ impl Db {
         self.read_on(&self.watcher, work).await
     }
 
-    async fn read_on<T, F>(&self, pool: &managed::Pool<Manager>, work: F) -> Result<T>
+    async fn read_on<T, F>(&self, pool: &Pool, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
@@ -165,19 +167,47 @@ impl Db {
         self.on(pool, move |conn| work(conn).map_err(|error| explain(conn, error))).await
     }
 
-    /// Runs `work` as one transaction that has the only right to write from its start; an error rolls it back.
-    /// `name` goes to the log. `work` may be run again, so it must have no effect outside the database.
-    /// Returns when the read model of this process, if there is one, knows of it too.
+    /// Runs `work` in a transaction that has the only right to write from its start, alone or with others that came
+    /// at the same time. An error takes back what it has written, and nothing else. `name` goes to the log. `work` may
+    /// be run again, so it must have no effect outside the database. Returns when it is committed, and the read model
+    /// of this process, if there is one, knows of it too.
     pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let transaction =
-            move |conn: &mut Conn| transaction(conn, work).map_err(|error| explain(conn, error));
-        let value = self.on(&self.writers, transaction).await.map_err(|error| error.within(name))?;
+        let outcome = self.served(self.queue.push(work));
+        let value = self.in_time(Instant::now(), outcome).await.map_err(|error| error.within(name))?;
         self.follow.catch_up().await;
         Ok(value)
+    }
+
+    /// Waits until a write in line is done: by whoever gets a connection first, and then does all that is in line.
+    async fn served<T>(&self, mut outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
+        let unserved = |_| Err(Error::internal("database closure", "a write was not served"));
+        loop {
+            let conn = tokio::select! {
+                biased;
+                outcome = &mut outcome => return outcome.unwrap_or_else(unserved),
+                conn = take(&self.writers) => conn?,
+            };
+            if self.queue.is_empty() {
+                // It is being done on another connection.
+                drop(conn);
+                return outcome.await.unwrap_or_else(unserved);
+            }
+            let (this, queue) = (self.clone(), Arc::clone(&self.queue));
+            let serve = async move {
+                let serve = move |conn: &mut Conn| {
+                    group::serve(conn, &queue);
+                    Ok(())
+                };
+                this.guarded(Instant::now(), conn, serve).await
+            };
+            // Others are served too, so it goes on when this one is not waited for any more.
+            let serving = self.runtime.spawn(serve).await;
+            serving.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))?;
+        }
     }
 
     /// How a read model follows what is written.
@@ -203,27 +233,36 @@ impl Db {
     }
 
     /// Runs `work` on a connection of `pool`, within the limit.
-    async fn on<T, F>(&self, pool: &managed::Pool<Manager>, work: F) -> Result<T>
+    async fn on<T, F>(&self, pool: &Pool, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let Some(limit) = self.limit else {
-            let mut conn = take(pool).await?;
-            return self.blocking(move || work(&mut conn)).await;
-        };
-        let late = |_| Error::unavailable("database", format_args!("no answer within {limit:?}"));
-        let deadline = Instant::now() + limit;
-        let mut conn = timeout_at(deadline, take(pool)).await.map_err(late)??;
+        let begun = Instant::now();
+        let conn = self.in_time(begun, take(pool)).await?;
+        self.guarded(begun, conn, work).await
+    }
+
+    /// Waits for `work`, but no longer than the limit from `begun` on.
+    async fn in_time<T>(&self, begun: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(limit) = self.limit else { return work.await };
+        timeout_at(begun + limit, work).await.unwrap_or_else(|_| Err(late(limit)))
+    }
+
+    /// Runs `work` on `conn`, which is given up if it hangs beyond the limit.
+    async fn guarded<T, F>(&self, begun: Instant, mut conn: Object, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let Some(limit) = self.limit else { return self.blocking(move || work(&mut conn)).await };
         let cut = conn.cut();
         let mut running = self.runtime.spawn_blocking(move || work(&mut conn));
-        match timeout_at(deadline, &mut running).await {
-            Ok(outcome) => outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault))),
-            Err(elapsed) => {
-                self.runtime.spawn(cut_off(running, cut));
-                Err(late(elapsed))
-            }
+        if let Ok(outcome) = timeout_at(begun + limit, &mut running).await {
+            return outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)));
         }
+        self.runtime.spawn(cut_off(running, cut));
+        Err(late(limit))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -233,6 +272,10 @@ impl Db {
         let outcome = self.runtime.spawn_blocking(work).await;
         outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))
     }
+}
+
+fn late(limit: Duration) -> Error {
+    Error::unavailable("database", format_args!("no answer within {limit:?}"))
 }
 
 /// Ends the connection of a closure that goes on although nobody waits for it. The server has the same limit for each
@@ -327,60 +370,6 @@ fn commit<C: Connection>(conn: &mut C) -> QueryResult<()> {
 
 fn rollback<C: Connection>(conn: &mut C) -> QueryResult<()> {
     C::TransactionManager::rollback_transaction(conn)
-}
-
-async fn take(pool: &managed::Pool<Manager>) -> Result<managed::Object<Manager>> {
-    pool.get().await.map_err(|error| match error {
-        managed::PoolError::Backend(error) => error,
-        other => Error::internal("database pool", other),
-    })
-}
-
-struct Manager {
-    place: Place,
-    read_only: bool,
-    runtime: Handle,
-    limit: Option<Duration>,
-}
-
-impl Manager {
-    async fn establish(place: Place, read_only: bool, limit: Option<Duration>) -> Result<Conn> {
-        let opening = match place {
-            Place::Sqlite(path) => {
-                tokio::task::spawn_blocking(move || Ok(Conn::Sqlite(sqlite::establish(&path, read_only)?)))
-            }
-            Place::Postgres(server, _) => {
-                return Ok(Conn::Postgres(Box::new(server.open(read_only, limit).await?)));
-            }
-        };
-        opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
-    }
-}
-
-impl managed::Manager for Manager {
-    type Type = Conn;
-    type Error = Error;
-
-    async fn create(&self) -> Result<Conn> {
-        // On the background runtime: a connection to PostgreSQL lives as long as the runtime it was made on.
-        let opening = self.runtime.spawn(Self::establish(self.place.clone(), self.read_only, self.limit));
-        opening.await.unwrap_or_else(|fault| Err(Error::internal("opening the database", fault)))
-    }
-
-    async fn recycle(&self, conn: &mut Conn, _: &Metrics) -> RecycleResult<Error> {
-        // A closure that panicked inside a transaction leaves the connection in it.
-        if on_backend!(conn, |c| is_broken(c)) {
-            return Err(RecycleError::message("left inside a transaction"));
-        }
-        match conn {
-            Conn::Postgres(link) if link.is_lost() => Err(RecycleError::message("the server closed it")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn is_broken<C: Connection>(conn: &mut C) -> bool {
-    C::TransactionManager::is_broken_transaction_manager(conn)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The real binary, in a process of its own.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use hook_keys::crypto::SystemEntropy;
 use hook_keys::domain::Entropy as _;
 
-use super::Client;
+use super::{Client, PATIENCE};
 
 /// The binary with an environment in which no setting is set.
 pub fn hook_keys() -> Command {
@@ -75,8 +76,9 @@ impl Dev {
         Client::new(&self.base, Some(&format!("SSWS {}", self.token)))
     }
 
+    /// Its log, up to now.
     pub fn log_text(&self) -> String {
-        self.process.log_text()
+        self.process.log_up_to_now(&self.base)
     }
 
     /// Ends it as a crash would: no handler runs.
@@ -137,8 +139,9 @@ impl Serve {
         Client::new(&self.base, Some(&format!("SSWS {token}")))
     }
 
+    /// Its log, up to now.
     pub fn log_text(&self) -> String {
-        self.process.log_text()
+        self.process.log_up_to_now(&self.base)
     }
 
     /// Ends it as a crash would: no handler runs.
@@ -179,6 +182,25 @@ impl Process {
 
     fn log_text(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The log with everything that was answered before. Its lines are written a moment after the answers, in order.
+    fn log_up_to_now(&self, base: &str) -> String {
+        let mut random = [0; 8];
+        SystemEntropy::new().fill(&mut random).unwrap();
+        let path = format!("/log-up-to-{}", u64::from_le_bytes(random));
+        let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: log\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        let begun = Instant::now();
+        loop {
+            let text = self.log_text();
+            if text.contains(&path) {
+                return text;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path} is not logged");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn kill(mut self) {

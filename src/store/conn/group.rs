@@ -1,0 +1,284 @@
+//! Group commit: writes that come at the same time share a transaction, and so one flush to the disk.
+//!
+//! Each is a savepoint of its own. One that is refused leaves nothing, and the others are committed. If something else
+//! goes wrong, nothing is committed, and each is done again by itself.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use diesel::connection::TransactionManager;
+use diesel::{Connection, QueryResult};
+use tokio::sync::oneshot;
+
+use super::{Conn, begin, commit, explain, on_backend, rollback, transaction};
+use crate::error::{Error, Kind, Result};
+
+/// Most writes of one transaction. The first of them waits for the last.
+const MOST: usize = 64;
+
+/// Writes that wait for a connection.
+#[derive(Default)]
+pub(super) struct Queue(Mutex<VecDeque<Box<dyn Write>>>);
+
+/// A write, whatever it returns.
+trait Write: Send {
+    /// Does it within a transaction and keeps what comes of it.
+    fn run(&mut self, conn: &mut Conn) -> Outcome;
+    /// Does it as a transaction of its own.
+    fn run_alone(&mut self, conn: &mut Conn);
+    /// Lets nothing come of it but `error`.
+    fn fail(&mut self, error: Error);
+    /// Whether nobody waits for it any more.
+    fn is_forsaken(&self) -> bool;
+    /// Tells who waits what came of it.
+    fn report(self: Box<Self>);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// The state of the database, or a rule, is against it.
+    Refused,
+    /// The database, or we, have failed.
+    Failed,
+}
+
+struct Waiting<T, F> {
+    work: F,
+    outcome: Result<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl Queue {
+    /// Puts `work` in line. What comes of it arrives when somebody has served the line.
+    pub(super) fn push<T, F>(&self, work: F) -> oneshot::Receiver<Result<T>>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> Result<T> + Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let unserved = Err(Error::internal("database", "a write was not served"));
+        self.lock().push_back(Box::new(Waiting { work, outcome: unserved, reply }));
+        outcome
+    }
+
+    /// Whether nobody is in line.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn take(&self) -> Vec<Box<dyn Write>> {
+        let mut line = self.lock();
+        line.retain(|write| !write.is_forsaken());
+        let most = line.len().min(MOST);
+        line.drain(..most).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Box<dyn Write>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does what is in line.
+pub(super) fn serve(conn: &mut Conn, queue: &Queue) {
+    let mut writes = queue.take();
+    if let [alone] = writes.as_mut_slice() {
+        alone.run_alone(conn);
+    } else if let Err(trouble) = together(conn, &mut writes) {
+        on_backend!(conn, |c| roll_back_all(c));
+        let lost = trouble.filter(|error| !error.is_passing()).map(|error| explain(conn, error));
+        for write in writes.iter_mut().filter(|write| !write.is_forsaken()) {
+            match &lost {
+                Some(error) => write.fail(error.clone()),
+                None => write.run_alone(conn),
+            }
+        }
+    }
+    writes.into_iter().for_each(Write::report);
+}
+
+/// Does all of them in one transaction. Fails with what the transaction failed with, or with nothing if it was one of
+/// the writes.
+fn together(conn: &mut Conn, writes: &mut [Box<dyn Write>]) -> Result<(), Option<Error>> {
+    let in_all = |result: QueryResult<()>| result.map_err(|error| Some(Error::from(error)));
+    in_all(begin(conn))?;
+    for write in writes {
+        in_all(on_backend!(conn, |c| set_savepoint(c)))?;
+        match write.run(conn) {
+            Outcome::Done => in_all(on_backend!(conn, |c| commit(c)))?,
+            Outcome::Refused => in_all(on_backend!(conn, |c| rollback(c)))?,
+            Outcome::Failed => return Err(None),
+        }
+    }
+    in_all(on_backend!(conn, |c| commit(c)))
+}
+
+/// Ends the transaction, and the savepoint that it may be in. If that fails too, the connection is not used again.
+fn roll_back_all<C: Connection>(conn: &mut C) {
+    let is_open = |conn: &mut C| {
+        let status = C::TransactionManager::transaction_manager_status_mut(conn);
+        matches!(status.transaction_depth(), Ok(Some(_)))
+    };
+    while is_open(conn) && rollback(conn).is_ok() {}
+}
+
+/// Within a transaction, another one is a savepoint.
+fn set_savepoint<C: Connection>(conn: &mut C) -> QueryResult<()> {
+    C::TransactionManager::begin_transaction(conn)
+}
+
+impl<T, F> Write for Waiting<T, F>
+where
+    T: Send,
+    F: Fn(&mut Conn) -> Result<T> + Send,
+{
+    fn run(&mut self, conn: &mut Conn) -> Outcome {
+        self.outcome = (self.work)(conn);
+        match &self.outcome {
+            Ok(_) => Outcome::Done,
+            Err(error) => match error.kind() {
+                Kind::Internal | Kind::Unavailable | Kind::Setup(_) => Outcome::Failed,
+                _ => Outcome::Refused,
+            },
+        }
+    }
+
+    fn run_alone(&mut self, conn: &mut Conn) {
+        self.outcome = transaction(conn, &self.work).map_err(|error| explain(conn, error));
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.outcome = Err(error);
+    }
+
+    fn is_forsaken(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn report(self: Box<Self>) {
+        // Whoever asked may have gone; what was done stays done.
+        drop(self.reply.send(self.outcome));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+    use diesel::prelude::*;
+    use diesel::sql_types::BigInt;
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+
+    fn conn() -> Conn {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        conn.batch_execute(
+            "PRAGMA foreign_keys = ON; CREATE TABLE rows (number INTEGER PRIMARY KEY);
+             CREATE TABLE parts (row INTEGER REFERENCES rows DEFERRABLE INITIALLY DEFERRED);",
+        )
+        .unwrap();
+        Conn::Sqlite(conn)
+    }
+
+    fn execute(conn: &mut Conn, statement: &str) -> Result<()> {
+        Ok(on_backend!(conn, |c| c.batch_execute(statement))?)
+    }
+
+    fn insert(conn: &mut Conn, number: usize) -> Result<()> {
+        execute(conn, &format!("INSERT INTO rows VALUES ({number})"))
+    }
+
+    fn numbers(conn: &mut Conn) -> Vec<i64> {
+        let query = diesel::sql_query("SELECT number FROM rows ORDER BY number");
+        let rows: Vec<Row> = on_backend!(conn, |c| query.load(c)).unwrap();
+        rows.into_iter().map(|row| row.number).collect()
+    }
+
+    type Replies = Vec<oneshot::Receiver<Result<usize>>>;
+
+    fn outcomes(replies: Replies) -> Vec<Result<usize>> {
+        replies.into_iter().map(|mut reply| reply.try_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_write_has_its_own_outcome_and_only_what_was_accepted_stays() {
+        for faulty in [None, Some(4)] {
+            let (mut conn, queue) = (conn(), Queue::default());
+            let write = |number: usize| {
+                queue.push(move |conn: &mut Conn| {
+                    insert(conn, number)?;
+                    match number {
+                        _ if Some(number) == faulty => Err(Error::internal("test", "a fault")),
+                        number if number % 3 == 0 => Err(Error::taken("name")),
+                        number => Ok(number),
+                    }
+                })
+            };
+            let replies: Replies = (0..10).map(write).collect();
+            serve(&mut conn, &queue);
+            let outcomes = outcomes(replies);
+            for (number, outcome) in outcomes.iter().enumerate() {
+                match outcome {
+                    Ok(value) => assert!(*value == number && number % 3 > 0 && Some(number) != faulty),
+                    Err(error) if Some(number) == faulty => assert_eq!(*error.kind(), Kind::Internal),
+                    Err(error) => assert!(number % 3 == 0 && *error.kind() != Kind::Internal, "{error:?}"),
+                }
+            }
+            let accepted = outcomes.iter().flatten().map(|number| i64::try_from(*number).unwrap());
+            assert_eq!(numbers(&mut conn), accepted.collect::<Vec<_>>());
+            assert!(queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_write_sees_those_before_it() {
+        let (mut conn, queue) = (conn(), Queue::default());
+        let count = |conn: &mut Conn| {
+            let before = numbers(conn).len();
+            insert(conn, before)?;
+            Ok(before)
+        };
+        let replies: Replies = (0..5).map(|_| queue.push(count)).collect();
+        serve(&mut conn, &queue);
+        let seen: Vec<_> = outcomes(replies).into_iter().map(Result::unwrap).collect();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_cannot_be_committed_is_done_by_nobody() {
+        let (mut conn, queue) = (conn(), Queue::default());
+        let orphan = |conn: &mut Conn| execute(conn, "INSERT INTO parts VALUES (99)").map(|()| 0);
+        let replies = vec![queue.push(orphan), queue.push(|conn: &mut Conn| insert(conn, 1).map(|()| 1))];
+        serve(&mut conn, &queue);
+        for outcome in outcomes(replies) {
+            assert_eq!(*outcome.unwrap_err().kind(), Kind::Internal);
+        }
+        assert!(numbers(&mut conn).is_empty());
+        let replies = vec![queue.push(|conn: &mut Conn| insert(conn, 2).map(|()| 2))];
+        serve(&mut conn, &queue);
+        assert_eq!(
+            outcomes(replies).into_iter().flatten().collect::<Vec<_>>(),
+            [2],
+            "the connection is sound"
+        );
+    }
+
+    #[test]
+    fn a_write_that_nobody_waits_for_is_not_begun_and_those_beyond_the_most_wait_their_turn() {
+        let (mut conn, queue) = (conn(), Queue::default());
+        drop(queue.push(|conn: &mut Conn| insert(conn, 1000)));
+        let write = |number: usize| queue.push(move |conn: &mut Conn| insert(conn, number).map(|()| number));
+        let replies: Replies = (0..=MOST).map(write).collect();
+        serve(&mut conn, &queue);
+        assert_eq!(numbers(&mut conn).len(), MOST);
+        assert!(!queue.is_empty());
+        serve(&mut conn, &queue);
+        assert_eq!(outcomes(replies).into_iter().flatten().count(), MOST + 1);
+        assert!(queue.is_empty() && !numbers(&mut conn).contains(&1000));
+    }
+}
