@@ -21,6 +21,9 @@ use crate::harness::{Client, PATIENCE, PostgresServer};
 const CLIENTS: usize = 9;
 const REGISTERS: usize = 4;
 
+/// How often a register was read.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
 /// What one client did, besides reading and writing registers.
 #[derive(Default)]
 struct Log {
@@ -157,8 +160,10 @@ async fn work(number: usize, nodes: Vec<Client>, stop: Arc<AtomicBool>, done: Ar
 
 impl Log {
     async fn read(&mut self, node: &Client, register: usize) {
+        // As nobody has asked before, so that the node cannot answer from memory: there it may lag behind the others.
+        let path = format!("{}?asked={}", path(register), ASKED.fetch_add(1, SeqCst));
         let sent = Instant::now();
-        let Some((status, body)) = self.ask(node, Method::GET, &path(register), None).await else { return };
+        let Some((status, body)) = self.ask(node, Method::GET, &path, None).await else { return };
         let value = match status {
             200 => Some(value_of(&body)),
             404 => None,
