@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::harness::keys::small_key;
 use crate::harness::{
-    Answer, Client, PATIENCE, Server, hook, http_channel, oauth_channel, path_of, path_of_hook,
+    Answer, Client, FORGETTING, PATIENCE, REMEMBERING, Server, hook, http_channel, oauth_channel, path_of,
+    path_of_hook,
 };
 
 /// Three nodes, and a client of each that may do everything in one org.
@@ -40,8 +41,8 @@ async fn at_once(
     answers
 }
 
-/// Has the client's requests answered until its node looks the token up no more: it then takes one that another hand has
-/// revoked.
+/// Has the client's requests answered until its node, one of those that remember, looks the token up no more: it then
+/// takes one that another hand has revoked.
 async fn remember(node: &Server, client: &Client) {
     // Once this is written the node has followed all that was written before, the token too.
     client.create_set("followed").await;
@@ -165,7 +166,7 @@ async fn a_token_that_was_revoked_is_refused_at_once_by_its_node_and_soon_by_the
 
 #[tokio::test]
 async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
-    let server = Server::start().await;
+    let server = Server::start_with(&[REMEMBERING], Parts::default()).await;
     let acme = server.org("acme").await;
     acme.until("/readyz", 200).await;
     acme.get("/api/v1/hook-keys").await.expect(200);
@@ -180,7 +181,7 @@ async fn a_token_is_looked_up_once_and_again_when_a_change_tells_of_it() {
 
 #[tokio::test]
 async fn a_node_notices_that_the_database_was_put_back_to_an_older_state() {
-    let server = Server::start().await;
+    let server = Server::start_with(&[REMEMBERING], Parts::default()).await;
     let acme = server.org("acme").await;
     for name in ["a", "b", "c"] {
         acme.create_set(name).await;
@@ -243,8 +244,7 @@ async fn every_write_leaves_a_change_and_no_read_does() {
 
 #[tokio::test]
 async fn with_no_rows_to_remember_every_request_looks_a_token_up() {
-    let settings = [("HOOK_KEYS_CACHE_MAX_ROWS", "0")];
-    let server = Server::start_with(&settings, Parts::default()).await;
+    let server = Server::start_with(&[FORGETTING], Parts::default()).await;
     let acme = server.org("acme").await;
     acme.until("/readyz", 200).await;
     acme.get("/api/v1/hook-keys").await.expect(200);
@@ -267,7 +267,7 @@ async fn an_org_that_was_deleted_on_one_node_is_soon_gone_from_the_others() {
 #[tokio::test]
 async fn a_use_on_one_node_keeps_a_token_alive_on_the_others() {
     let one = Server::start().await;
-    let two = one.beside().await;
+    let two = one.beside_with(&[REMEMBERING]).await;
     one.org("acme").await;
     let (_, token) = one.token("acme", &["all"], None).await;
     let header = format!("SSWS {token}");

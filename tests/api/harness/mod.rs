@@ -46,6 +46,14 @@ pub const LOOPBACK: [(&str, &str); 3] = [
 /// The same with little patience, for services that do not answer.
 pub const IMPATIENT: [(&str, &str); 3] = [LOOPBACK[0], LOOPBACK[1], ("HOOK_KEYS_OUTBOUND_TIMEOUT", "2s")];
 
+/// For tests of what is remembered, whatever `HOOK_KEYS_TEST_CACHE_ROWS` says.
+pub const REMEMBERING: (&str, &str) = (CACHE_ROWS, "100000");
+
+/// The same for tests of what is read from the database every time.
+pub const FORGETTING: (&str, &str) = (CACHE_ROWS, "0");
+
+const CACHE_ROWS: &str = "HOOK_KEYS_CACHE_MAX_ROWS";
+
 /// How long to wait for what must come true: no bound of the service, but for a test that would never end.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -115,8 +123,13 @@ impl Server {
 
     /// Another one on the same database, with the same clock.
     pub async fn beside(&self) -> Self {
+        self.beside_with(&[]).await
+    }
+
+    /// The same with more settings, as variables.
+    pub async fn beside_with(&self, variables: &[(&str, &str)]) -> Self {
         let (database, directory) = (Arc::clone(&self.database), Arc::clone(&self.directory));
-        Self::start_on(database, directory, Arc::clone(&self.clock), &[], Parts::default()).await
+        Self::start_on(database, directory, Arc::clone(&self.clock), variables, Parts::default()).await
     }
 
     async fn start_on(
@@ -184,6 +197,12 @@ impl Drop for Server {
     }
 }
 
+/// How much the servers of all tests remember, where `HOOK_KEYS_TEST_CACHE_ROWS` says it: a variable for the settings
+/// of each. What a test sets itself comes after it.
+fn cache_rows() -> Option<(&'static str, String)> {
+    std::env::var("HOOK_KEYS_TEST_CACHE_ROWS").ok().map(|rows| (CACHE_ROWS, rows))
+}
+
 /// Everything a request needs, on a database in `directory`.
 pub async fn app(directory: &Path) -> App {
     let settings = settings(&Database::Sqlite(directory.join("test.db")), &[]);
@@ -200,7 +219,13 @@ async fn base(settings: &Settings, parts: Parts) -> Base {
 fn settings(database: &Database, more: &[(&str, &str)]) -> Settings {
     let url = database.url();
     let own = [("HOOK_KEYS_DATABASE_URL", url.as_str()), ("HOOK_KEYS_MASTER_KEY", MASTER_KEY)];
-    let variables = own.iter().chain(more).map(|(name, value)| (name.into(), value.into()));
+    let rows = cache_rows();
+    let rows = rows.iter().map(|(name, value)| (*name, value.as_str()));
+    let variables = own
+        .into_iter()
+        .chain(rows)
+        .chain(more.iter().copied())
+        .map(|(name, value)| (name.into(), value.into()));
     Layers::defaults().unwrap().with_environment(variables).unwrap().check().unwrap()
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hook_keys::crypto::SystemEntropy;
 use hook_keys::domain::Entropy as _;
 
-use super::{Client, PATIENCE};
+use super::{Client, PATIENCE, cache_rows};
 
 /// The binary with an environment in which no setting is set.
 pub fn hook_keys() -> Command {
@@ -61,6 +61,7 @@ impl Dev {
             .args(["dev", "--listen", "127.0.0.1:0", "--pool-size", "4", "--data-dir"])
             .arg(data_dir)
             .args(more)
+            .envs(cache_rows())
             .envs(variables.iter().copied());
         let log = data_dir.with_extension("log");
         let mut process = Process::start(command, log.clone());
@@ -119,7 +120,7 @@ impl Serve {
     /// The same on an address of the test's choice, such as that of one that was killed.
     pub fn start_on(listen: &str, config: &Path, more: &[&str]) -> Self {
         let mut command = hook_keys();
-        command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more);
+        command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more).envs(cache_rows());
         // One each: a test may start several on the same settings.
         let log =
             tempfile::Builder::new().prefix("serve").suffix(".log").tempfile_in(config.parent().unwrap());
