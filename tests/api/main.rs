@@ -23,6 +23,7 @@ mod harness;
 mod kong;
 mod okta;
 mod postgres;
+mod read_model;
 mod representation;
 mod sealing;
 mod secrets;
