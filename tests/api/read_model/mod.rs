@@ -18,7 +18,7 @@ use steps::{Step, Write, step};
 
 /// How many histories there are, and how long the longest one is.
 const HISTORIES: u32 = 8;
-const STEPS: usize = 12;
+const STEPS: usize = 24;
 
 fn config() -> Config {
     let cases = std::env::var("PROPTEST_CASES").map_or(HISTORIES, |text| text.parse().unwrap());
