@@ -178,9 +178,12 @@ impl Case<'_> {
             let mut late = self.views(org);
             loop {
                 late = self.look_at(node, org, late, Bound::Late, false).await?;
-                let Some(first) = late.first() else { break };
+                if late.is_empty() {
+                    break;
+                }
                 if begun.elapsed() > PATIENCE {
-                    return Err(format!("node {node} never showed the new state of {first:?}"));
+                    // What was late all the time is told as what is wrong.
+                    self.look_at(node, org, late.clone(), Bound::Newest, false).await?;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -17,7 +17,7 @@ use case::World;
 use steps::{Step, Write, step};
 
 /// How many histories there are, and how long the longest one is.
-const HISTORIES: u32 = 8;
+const HISTORIES: u32 = 6;
 const STEPS: usize = 24;
 
 fn config() -> Config {

@@ -54,11 +54,14 @@ pub enum Write {
 
 impl Write {
     /// What gives an org one of everything.
-    pub fn first() -> [Self; 4] {
+    pub fn first() -> [Self; 6] {
         [
             Self::CreateHookKey(0),
             Self::CreateHook { name: 0, kind: 0, key: Some(Pick(0)) },
+            // Three, so that there are two pages.
             Self::CreateSet(0, Tags(2)),
+            Self::CreateSet(1, Tags(3)),
+            Self::PutSet(Set::Chosen(3), Tags(0)),
             Self::CreateKey { name: 0, set: Set::Chosen(0) },
         ]
     }
@@ -133,40 +136,45 @@ pub fn step() -> impl Strategy<Value = Step> {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    let hook_key = || (pick(), 0..3usize);
+    let hook_key = || (pick(), few());
     let of_hook_keys = prop_oneof![
-        2 => (0..3usize).prop_map(Write::CreateHookKey),
+        2 => few().prop_map(Write::CreateHookKey),
         3 => hook_key().prop_map(|(key, name)| Write::RenameHookKey(key, name)),
         3 => pick().prop_map(Write::DeleteHookKey),
     ];
     let key = || prop::option::weighted(0.5, pick());
     let of_hooks = prop_oneof![
-        3 => (0..3usize, 0..2usize, key())
+        3 => (few(), 0..2usize, key())
             .prop_map(|(name, kind, key)| Write::CreateHook { name, kind, key }),
-        2 => (pick(), 0..3usize, key()).prop_map(|(hook, name, key)| Write::ReplaceHook { hook, name, key }),
-        2 => (pick(), 0..3usize).prop_map(|(hook, name)| Write::UpdateHook(hook, name)),
+        2 => (pick(), few(), key()).prop_map(|(hook, name, key)| Write::ReplaceHook { hook, name, key }),
+        2 => (pick(), few()).prop_map(|(hook, name)| Write::UpdateHook(hook, name)),
         1 => pick().prop_map(|hook| Write::SetStatus(hook, "activate")),
         1 => pick().prop_map(|hook| Write::SetStatus(hook, "deactivate")),
         3 => pick().prop_map(Write::DeleteHook),
     ];
-    let name = || prop::option::of(0..3usize);
+    let name = || prop::option::of(few());
     let of_sets = prop_oneof![
-        3 => (0..3usize, tags()).prop_map(|(name, tags)| Write::CreateSet(name, tags)),
+        3 => (few(), tags()).prop_map(|(name, tags)| Write::CreateSet(name, tags)),
         3 => (set(), tags()).prop_map(|(set, tags)| Write::PutSet(set, tags)),
-        1 => (0..3usize, tags()).prop_map(|(name, tags)| Write::PutSetByName(name, tags)),
+        1 => (few(), tags()).prop_map(|(name, tags)| Write::PutSetByName(name, tags)),
         3 => (set(), name(), tags()).prop_map(|(set, name, tags)| Write::PatchSet { set, name, tags }),
         3 => set().prop_map(Write::DeleteSet),
-        2 => (0..3usize, 0..3usize, tags())
+        2 => (few(), few(), tags())
             .prop_map(|(key, name, tags)| Write::PutSetOfKey { key, name, tags }),
-        1 => (0..3usize, tags()).prop_map(|(key, tags)| Write::PatchSetOfKey(key, tags)),
+        1 => (few(), tags()).prop_map(|(key, tags)| Write::PatchSetOfKey(key, tags)),
     ];
     let of_keys = prop_oneof![
-        3 => (0..3usize, set()).prop_map(|(name, set)| Write::CreateKey { name, set }),
-        2 => (0..3usize, prop::option::weighted(0.7, set())).prop_map(|(key, set)| Write::MoveKey(key, set)),
-        1 => (0..3usize).prop_map(Write::PutKey),
-        2 => (0..3usize).prop_map(Write::DeleteKey),
+        3 => (few(), set()).prop_map(|(name, set)| Write::CreateKey { name, set }),
+        2 => (few(), prop::option::weighted(0.7, set())).prop_map(|(key, set)| Write::MoveKey(key, set)),
+        1 => few().prop_map(Write::PutKey),
+        2 => few().prop_map(Write::DeleteKey),
     ];
-    prop_oneof![5 => of_hook_keys, 8 => of_hooks, 10 => of_sets, 3 => of_keys, 1 => Just(Write::ReplaceToken)]
+    prop_oneof![5 => of_hook_keys, 8 => of_hooks, 9 => of_sets, 5 => of_keys, 1 => Just(Write::ReplaceToken)]
+}
+
+/// The number of a name, of which the first one is in use more often than not.
+fn few() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(0usize), 1 => Just(1), 1 => Just(2)]
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -174,7 +182,7 @@ fn pick() -> impl Strategy<Value = Pick> {
 }
 
 fn set() -> impl Strategy<Value = Set> {
-    prop_oneof![2 => (0..SETS.len()).prop_map(Set::Chosen), 1 => pick().prop_map(Set::Seen)]
+    prop_oneof![1 => few().prop_map(Set::Chosen), 1 => (0..SETS.len()).prop_map(Set::Chosen), 1 => pick().prop_map(Set::Seen)]
 }
 
 fn tags() -> impl Strategy<Value = Tags> {
