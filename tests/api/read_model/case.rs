@@ -13,7 +13,7 @@ use reqwest::header::{ETAG, HOST, IF_NONE_MATCH};
 
 use super::ledger::{Bound, Ledger, Reader, Seen, View};
 use super::views;
-use crate::harness::{Client, FORGETTING, PATIENCE, Server};
+use crate::harness::{Client, FORGETTING, PATIENCE, Server, answer};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 4;
@@ -115,7 +115,7 @@ impl Clients {
         if let Some(tag) = &sent {
             request = request.header(IF_NONE_MATCH, tag);
         }
-        let response = request.send().await.unwrap();
+        let response = answer::send(request).await;
         let status = response.status().as_u16();
         let tag = response.headers().get(ETAG).map(|tag| tag.to_str().unwrap().to_owned());
         let body = without_error_id(response.text().await.unwrap());

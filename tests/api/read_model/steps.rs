@@ -12,7 +12,7 @@ use super::case::{Case, Known};
 use super::ledger::Bound;
 use super::views::{KEYS, SETS, TAGS, TYPES};
 use crate::harness::keys::small_key;
-use crate::harness::{Client, hook, http_channel, oauth_channel};
+use crate::harness::{Client, answer, hook, http_channel, oauth_channel};
 
 /// Most hook keys that one org makes in a history: each costs as much as a hundred other requests.
 const HOOK_KEYS: usize = 4;
@@ -225,7 +225,7 @@ impl Case<'_> {
             Some(body) => request.json(body),
             None => request,
         };
-        let response = request.send().await.unwrap();
+        let response = answer::send(request).await;
         match response.status().as_u16() {
             200 | 201 | 204 => Ok(true),
             400 | 404 | 409 => Ok(false),
