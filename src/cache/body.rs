@@ -1,7 +1,9 @@
 //! The body of an answer, ready to be sent.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::io::Write as _;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +16,9 @@ use crate::error::{Error, Result};
 
 /// Bodies that are shorter are not compressed: they fit into one packet as they are.
 const WORTH_COMPRESSING: usize = 1024;
+
+/// Keys the tags of private bodies.
+static TAG_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// How many bytes of the digest tell two bodies apart: 128 bits.
 const TAG_BYTES: usize = 16;
@@ -34,16 +39,19 @@ impl Body {
     pub fn new(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let digest = sha256(&bytes);
-        let digest = digest.get(..TAG_BYTES).unwrap_or_default();
-        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest));
+        let etag = tag(digest.get(..TAG_BYTES).unwrap_or_default());
         Self { bytes, media_type, etag, private: false, compressed: OnceLock::new() }
     }
 
     /// A body that shows what is sealed at rest. It is not remembered, so that no memory but the request's holds it,
     /// and not compressed, because the length of a compressed text tells of what is in it.
+    ///
+    /// Its tag is this process's own: from a plain digest, who sees the tag could guess what was sealed.
     #[must_use]
     pub fn private(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { private: true, ..Self::new(media_type, bytes) }
+        let public = Self::new(media_type, bytes);
+        let halves = [0, 1].map(|half: u8| TAG_KEY.hash_one((half, &public.etag)).to_be_bytes());
+        Self { private: true, etag: tag(&halves.concat()), ..public }
     }
 
     /// The body as it is.
@@ -58,7 +66,8 @@ impl Body {
         self.media_type
     }
 
-    /// Its entity tag, in quotes: the same for the same bytes, on every node (RFC 9110 §8.8.3).
+    /// Its entity tag, in quotes: the same for the same bytes, and on every node if it is not private (RFC 9110
+    /// §8.8.3).
     #[must_use]
     pub fn etag(&self) -> &str {
         &self.etag
@@ -95,4 +104,8 @@ impl Body {
     pub(super) fn weight(&self) -> usize {
         if self.is_worth_compressing() { self.bytes.len() * 2 } else { self.bytes.len() }
     }
+}
+
+fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -12,8 +12,8 @@ mod refresher;
 mod versions;
 
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quick_cache::{Equivalent, Weighter, sync};
@@ -42,6 +42,7 @@ pub struct Cache {
     versions: Versions,
     tokens: sync::Cache<Digest, Kept<Token>>,
     bodies: sync::Cache<Target, Kept<Body>, Rows>,
+    keeping: Mutex<()>,
 }
 
 /// When the database was last looked at.
@@ -91,6 +92,7 @@ impl Cache {
             versions: Versions::new(),
             tokens: sync::Cache::new(rows),
             bodies: sync::Cache::with_weighter(rows, u64::from(capacity), Rows),
+            keeping: Mutex::default(),
         }
     }
 
@@ -132,13 +134,23 @@ impl Cache {
         if let Some(body) = self.current(&self.bodies, &question) {
             return Ok(body);
         }
-        let on = self.versions.stamp(Subject::Answers(question.org.as_str(), topic));
+        let subject = Subject::Answers(question.org.as_str(), topic);
+        let on = self.versions.stamp(subject);
         // Boxed, so that an answer from memory need not carry the room for it.
         let body = Arc::new(Box::pin(make()).await?);
         if self.is_followed() && !body.is_private() {
-            self.bodies.insert(question.into(), Kept { value: Arc::clone(&body), on: [on, on] });
+            self.keep(question, subject, Kept { value: Arc::clone(&body), on: [on, on] });
         }
         Ok(body)
+    }
+
+    /// Keeps a body, unless another one was found meanwhile: then one of the two is older, and nobody knows which.
+    fn keep(&self, question: Question<'_>, subject: Subject<'_>, kept: Kept<Body>) {
+        let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.current(&self.bodies, &question) {
+            Some(other) if other.etag() != kept.value.etag() => self.versions.raise(subject),
+            _ => self.bodies.insert(question.into(), kept),
+        }
     }
 
     /// What is remembered under `key`, if it counts still.
@@ -187,7 +199,7 @@ impl Cache {
             }
             Some(Entity::Keyring | Entity::Key) => {}
             // Who wrote it may mean anything by it.
-            None => answers(&Topic::ALL),
+            None => self.versions.raise_all(),
         }
     }
 
@@ -249,6 +261,8 @@ impl Weighter<Target, Kept<Body>> for Rows {
 mod tests {
     use std::convert::Infallible;
 
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::domain::entropy::Entropy;
 
@@ -283,8 +297,8 @@ mod tests {
     }
 
     fn change(entity: Option<Entity>) -> Change {
-        let org = Some(org().to_string());
-        Change { rev: 1, id: org.clone().unwrap_or_default(), org, entity }
+        // Who does not know of what, does not know of whose.
+        Change { rev: 1, id: org().to_string(), org: entity.map(|_| org().to_string()), entity }
     }
 
     #[tokio::test(start_paused = true)]
@@ -320,6 +334,18 @@ mod tests {
         assert_eq!(ask(&cache, "/", Topic::HookKeys, "newer", || {}).await, "new", "remembered");
         cache.begin(Instant::now());
         assert_eq!(ask(&cache, "/", Topic::HookKeys, "newer", || {}).await, "newer", "begun anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_answers_found_at_the_same_time_neither_is_kept() {
+        let cache = cache();
+        let overtaken = || {
+            let newer = ask(&cache, "/", Topic::KeySets, "new", || {}).now_or_never();
+            assert_eq!(newer.unwrap(), "new");
+        };
+        assert_eq!(ask(&cache, "/", Topic::KeySets, "old", overtaken).await, "old");
+        assert_eq!(ask(&cache, "/", Topic::KeySets, "newer", || {}).await, "newer");
+        assert_eq!(ask(&cache, "/", Topic::KeySets, "newest", || {}).await, "newer", "remembered");
     }
 
     #[tokio::test(start_paused = true)]

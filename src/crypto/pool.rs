@@ -1,13 +1,14 @@
 //! Key pairs made ahead of need.
 //!
-//! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So one thread of
-//! the lowest priority keeps a number of pairs ready. A caller who finds none waits in line, and threads of
-//! normal priority, one a core, generate for the line and for nothing else. Workers never generate.
+//! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So it is done by
+//! threads of the lowest priority: one keeps a number of pairs ready, and one a core generates for those who found
+//! none and wait in line. They take what the cores have left, and slow no read down. Where that is nothing, a thread
+//! of normal priority steps in. Workers never generate.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -16,6 +17,10 @@ use crate::error::{Error, Result};
 
 /// How long a generator rests after a failure, so that a broken source of randomness does not make it spin.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long those in line get nothing before the machine counts as too busy for threads of the lowest priority. Left
+/// alone, each of them makes several pairs in that time.
+const STARVED: Duration = Duration::from_secs(1);
 
 /// The lowest priority a thread can have (`nice`).
 const LOWEST_PRIORITY: i32 = 19;
@@ -33,10 +38,12 @@ struct Shared {
     work: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     ready: Vec<RsaKeyPair>,
     waiting: VecDeque<oneshot::Sender<RsaKeyPair>>,
+    /// When somebody in line was served last, or the line began.
+    served: Instant,
     /// Pairs under way for the stock.
     restocking: usize,
     /// Pairs under way for the line.
@@ -49,18 +56,33 @@ struct State {
 enum Role {
     /// Filling up the stock, at the lowest priority.
     Restock,
-    /// Serving the line, at normal priority.
+    /// Serving the line, at the lowest priority.
     Serve,
+    /// Serving the line at normal priority, while the others get nowhere.
+    Relieve,
 }
 
 impl KeyPool {
     /// Starts the generators. `target` pairs are kept ready; with 0, pairs are made only for those who wait.
     pub fn start(target: u32) -> Result<Self> {
-        let target = target as usize;
-        let shared = Arc::new(Shared { target, state: Mutex::default(), work: Condvar::new() });
-        let pool = Self { shared };
         let serving = thread::available_parallelism().map_or(1, usize::from);
-        for role in std::iter::once(Role::Restock).chain(std::iter::repeat_n(Role::Serve, serving)) {
+        let roles =
+            [Role::Restock, Role::Relieve].into_iter().chain(std::iter::repeat_n(Role::Serve, serving));
+        Self::start_with(target as usize, roles)
+    }
+
+    fn start_with(target: usize, roles: impl Iterator<Item = Role>) -> Result<Self> {
+        let state = State {
+            ready: Vec::new(),
+            waiting: VecDeque::new(),
+            served: Instant::now(),
+            restocking: 0,
+            serving: 0,
+            stopped: false,
+        };
+        let shared = Arc::new(Shared { target, state: Mutex::new(state), work: Condvar::new() });
+        let pool = Self { shared };
+        for role in roles {
             let shared = Arc::clone(&pool.shared);
             thread::Builder::new()
                 .name("key-pool".to_owned())
@@ -77,6 +99,9 @@ impl KeyPool {
             let ready = state.ready.pop();
             let (sender, turn) = oneshot::channel();
             if ready.is_none() {
+                if state.waiting.is_empty() {
+                    state.served = Instant::now();
+                }
                 state.waiting.push_back(sender);
             }
             self.shared.work.notify_all();
@@ -115,8 +140,8 @@ impl Shared {
     }
 
     fn generate_until_stopped(&self, role: Role) {
-        if role == Role::Restock {
-            // Where the platform refuses, restocking runs at normal priority: slower answers, nothing worse.
+        if role != Role::Relieve {
+            // Where the platform refuses, they run at normal priority: slower answers, nothing worse.
             #[cfg(target_os = "linux")]
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
         }
@@ -144,11 +169,20 @@ impl Shared {
                 && match role {
                     Role::Restock => state.ready.len() + state.restocking >= self.target,
                     Role::Serve => state.serving >= state.waiting.len(),
+                    Role::Relieve => state.waiting.is_empty(),
                 }
         };
-        let mut state = self.work.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        *state.under_way(role) += 1;
-        !state.stopped
+        let mut state = self.lock();
+        loop {
+            state = self.work.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            let patience = STARVED.saturating_sub(state.served.elapsed());
+            if state.stopped || role != Role::Relieve || patience.is_zero() {
+                *state.under_way(role) += 1;
+                return !state.stopped;
+            }
+            let waited = self.work.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = waited.0;
+        }
     }
 }
 
@@ -156,14 +190,17 @@ impl State {
     fn under_way(&mut self, role: Role) -> &mut usize {
         match role {
             Role::Restock => &mut self.restocking,
-            Role::Serve => &mut self.serving,
+            Role::Serve | Role::Relieve => &mut self.serving,
         }
     }
 
     fn hand_out(&mut self, mut pair: RsaKeyPair, target: usize) {
         while let Some(next) = self.waiting.pop_front() {
             match next.send(pair) {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.served = Instant::now();
+                    return;
+                }
                 // That caller has gone; the pair is the next one's.
                 Err(unclaimed) => pair = unclaimed,
             }
@@ -183,6 +220,14 @@ mod tests {
         let pool = KeyPool::start(0).unwrap();
         let (a, b) = (pool.take().await.unwrap(), pool.take().await.unwrap());
         assert_ne!(a.modulus(), b.modulus());
+    }
+
+    #[tokio::test]
+    async fn who_gets_nothing_from_the_others_is_served_at_normal_priority() {
+        let pool = KeyPool::start_with(0, std::iter::once(Role::Relieve)).unwrap();
+        for _ in 0..2 {
+            pool.take().await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -149,6 +149,12 @@ impl Error {
         self.passing
     }
 
+    /// Whether it was decided not to do it. Otherwise something has failed, and it may be done all the same.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self.kind, Kind::Internal | Kind::Unavailable | Kind::Setup(_))
+    }
+
     /// What may be told to the caller.
     #[must_use]
     pub fn kind(&self) -> &Kind {

@@ -46,13 +46,16 @@ pub async fn show(app: &App, request: &HttpRequest, body: Body) -> Shown {
 
 /// The answer with a body that stays.
 pub async fn send(app: &App, request: &HttpRequest, body: Arc<Body>) -> Shown {
+    let compress = body.is_worth_compressing() && takes_gzip(request);
+    // Compressed, the bytes are others, so it is the same entity in the weak sense only.
+    let etag = if compress { format!("W/{}", body.etag()) } else { body.etag().to_owned() };
     if request.headers().contains_key(IF_NONE_MATCH) && has_already(request, &body) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, body.etag())).finish());
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
     }
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_TYPE, body.media_type()));
-    if !body.is_worth_compressing() || !takes_gzip(request) {
-        return Ok(answer.insert_header((ETAG, body.etag())).body(body.bytes()));
+    answer.insert_header((CONTENT_TYPE, body.media_type())).insert_header((ETAG, etag));
+    if !compress {
+        return Ok(answer.body(body.bytes()));
     }
     let compressed = if let Some(compressed) = body.compressed() {
         compressed
@@ -60,8 +63,6 @@ pub async fn send(app: &App, request: &HttpRequest, body: Arc<Body>) -> Shown {
         let body = Arc::clone(&body);
         app.tasks.blocking(move || body.compress()).await?
     };
-    // The bytes are others now, so it is the same entity in the weak sense only.
-    answer.insert_header((ETAG, format!("W/{}", body.etag())));
     Ok(answer.insert_header((CONTENT_ENCODING, "gzip")).body(compressed))
 }
 

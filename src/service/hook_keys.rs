@@ -46,7 +46,8 @@ impl HookKeys {
             .run(async move {
                 let pair = this.pool.take().await?;
                 let outcome = this.store_new(org, name, &pair).await;
-                if outcome.is_err() {
+                // What has failed may be stored all the same: a pair must not become two keys.
+                if outcome.as_ref().is_err_and(Error::is_refusal) {
                     this.pool.put_back(pair);
                 }
                 outcome

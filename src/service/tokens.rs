@@ -122,13 +122,10 @@ impl Tokens {
         self.admit(self.cache.remembered_token(&digest(secret))?)
     }
 
-    /// Whose token this is. Unknown, expired and revoked tokens are one and the same error.
+    /// Whose token this is, by the database. Unknown, expired and revoked tokens are one and the same error.
     pub async fn authenticate(&self, secret: &ApiToken) -> Result<Caller> {
-        if let Some(caller) = self.recall(secret) {
-            return Ok(caller);
-        }
-        // Also what is remembered and has expired: another process may have recorded a use meanwhile, which is not
-        // among the changes.
+        // Even if it is remembered and has expired: another process may have recorded a use, which is not among the
+        // changes.
         let token = self.cache.read_token(&self.db, digest(secret)).await?;
         token.and_then(|token| self.admit(token)).ok_or_else(|| Error::new(Kind::BadCredentials))
     }

@@ -1,20 +1,24 @@
 //! Group commit: writes that come at the same time share a transaction, and so one flush to the disk.
 //!
-//! Each is a savepoint of its own. One that is refused leaves nothing, and the others are committed. If something else
-//! goes wrong, nothing is committed, and each is done again by itself.
+//! Each is a savepoint of its own. One that is refused leaves nothing, and the others are committed. If one fails in
+//! another way, nothing is committed, and each is done again by itself. If it is the commit that fails, all have failed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::TransactionManager;
 use diesel::{Connection, QueryResult};
 use tokio::sync::oneshot;
 
 use super::{Conn, begin, commit, explain, on_backend, rollback, transaction};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Most writes of one transaction. The first of them waits for the last.
 const MOST: usize = 64;
+
+/// How long a transaction takes others along. Where the database is slow, a few are enough.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// Writes that wait for a connection.
 #[derive(Default)]
@@ -58,7 +62,10 @@ impl Queue {
     {
         let (reply, outcome) = oneshot::channel();
         let unserved = Err(Error::internal("database", "a write was not served"));
-        self.lock().push_back(Box::new(Waiting { work, outcome: unserved, reply }));
+        let mut line = self.lock();
+        // Where nobody gets a connection, nobody else clears them away.
+        line.retain(|write| !write.is_forsaken());
+        line.push_back(Box::new(Waiting { work, outcome: unserved, reply }));
         outcome
     }
 
@@ -67,11 +74,11 @@ impl Queue {
         self.lock().is_empty()
     }
 
-    fn take(&self) -> Vec<Box<dyn Write>> {
+    /// The next that somebody waits for.
+    fn next(&self) -> Option<Box<dyn Write>> {
         let mut line = self.lock();
         line.retain(|write| !write.is_forsaken());
-        let most = line.len().min(MOST);
-        line.drain(..most).collect()
+        line.pop_front()
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Box<dyn Write>>> {
@@ -79,13 +86,16 @@ impl Queue {
     }
 }
 
-/// Does what is in line.
+/// Does what is in line, as much of it as one transaction should hold.
 pub(super) fn serve(conn: &mut Conn, queue: &Queue) {
-    let mut writes = queue.take();
-    if let [alone] = writes.as_mut_slice() {
-        alone.run_alone(conn);
-    } else if let Err(trouble) = together(conn, &mut writes) {
-        on_backend!(conn, |c| roll_back_all(c));
+    let Some(mut first) = queue.next() else { return };
+    if queue.is_empty() {
+        first.run_alone(conn);
+        return first.report();
+    }
+    let mut writes = vec![first];
+    if let Err(trouble) = together(conn, queue, &mut writes) {
+        roll_back_all(conn);
         let lost = trouble.filter(|error| !error.is_passing()).map(|error| explain(conn, error));
         for write in writes.iter_mut().filter(|write| !write.is_forsaken()) {
             match &lost {
@@ -97,29 +107,41 @@ pub(super) fn serve(conn: &mut Conn, queue: &Queue) {
     writes.into_iter().for_each(Write::report);
 }
 
-/// Does all of them in one transaction. Fails with what the transaction failed with, or with nothing if it was one of
-/// the writes.
-fn together(conn: &mut Conn, writes: &mut [Box<dyn Write>]) -> Result<(), Option<Error>> {
+/// Does `writes`, which holds the first, and those that are taken along in one transaction. Fails with what the
+/// transaction failed with, or with nothing if it was one of the writes.
+fn together(conn: &mut Conn, queue: &Queue, writes: &mut Vec<Box<dyn Write>>) -> Result<(), Option<Error>> {
     let in_all = |result: QueryResult<()>| result.map_err(|error| Some(Error::from(error)));
+    let begun = Instant::now();
     in_all(begin(conn))?;
-    for write in writes {
+    while let Some(write) = writes.last_mut() {
         in_all(on_backend!(conn, |c| set_savepoint(c)))?;
         match write.run(conn) {
             Outcome::Done => in_all(on_backend!(conn, |c| commit(c)))?,
             Outcome::Refused => in_all(on_backend!(conn, |c| rollback(c)))?,
             Outcome::Failed => return Err(None),
         }
+        // Those who are done wait for the others, and so does everybody who wants to write.
+        if writes.len() >= MOST || begun.elapsed() >= LONGEST {
+            break;
+        }
+        let Some(next) = queue.next() else { break };
+        writes.push(next);
     }
     in_all(on_backend!(conn, |c| commit(c)))
 }
 
-/// Ends the transaction, and the savepoint that it may be in. If that fails too, the connection is not used again.
-fn roll_back_all<C: Connection>(conn: &mut C) {
-    let is_open = |conn: &mut C| {
-        let status = C::TransactionManager::transaction_manager_status_mut(conn);
-        matches!(status.transaction_depth(), Ok(Some(_)))
-    };
-    while is_open(conn) && rollback(conn).is_ok() {}
+/// Ends the transaction, and the savepoint that it may be in. If that fails, the connection is not used again.
+fn roll_back_all(conn: &mut Conn) {
+    for _ in 0..2 {
+        drop(on_backend!(conn, |c| end(c)));
+    }
+}
+
+fn end<C: Connection>(conn: &mut C) -> QueryResult<()> {
+    match C::TransactionManager::transaction_manager_status_mut(conn).transaction_depth() {
+        Ok(Some(_)) => rollback(conn),
+        _ => Ok(()),
+    }
 }
 
 /// Within a transaction, another one is a savepoint.
@@ -136,10 +158,8 @@ where
         self.outcome = (self.work)(conn);
         match &self.outcome {
             Ok(_) => Outcome::Done,
-            Err(error) => match error.kind() {
-                Kind::Internal | Kind::Unavailable | Kind::Setup(_) => Outcome::Failed,
-                _ => Outcome::Refused,
-            },
+            Err(error) if error.is_refusal() => Outcome::Refused,
+            Err(_) => Outcome::Failed,
         }
     }
 
@@ -168,6 +188,7 @@ mod tests {
     use diesel::sql_types::BigInt;
 
     use super::*;
+    use crate::error::Kind;
 
     #[derive(QueryableByName)]
     struct Row {
@@ -220,7 +241,9 @@ mod tests {
                 })
             };
             let replies: Replies = (0..10).map(write).collect();
-            serve(&mut conn, &queue);
+            while !queue.is_empty() {
+                serve(&mut conn, &queue);
+            }
             let outcomes = outcomes(replies);
             for (number, outcome) in outcomes.iter().enumerate() {
                 match outcome {

@@ -168,7 +168,7 @@ impl Db {
     }
 
     /// Runs `work` in a transaction that has the only right to write from its start, alone or with others that came
-    /// at the same time. An error takes back what it has written, and nothing else. `name` goes to the log. `work` may
+    /// at the same time. A refusal takes back what it has written, and nothing else. `name` goes to the log. `work` may
     /// be run again, so it must have no effect outside the database. Returns when it is committed, and the read model
     /// of this process, if there is one, knows of it too.
     pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
@@ -204,9 +204,13 @@ impl Db {
                 };
                 this.guarded(Instant::now(), conn, serve).await
             };
-            // Others are served too, so it goes on when this one is not waited for any more.
-            let serving = self.runtime.spawn(serve).await;
-            serving.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)))?;
+            // Others are served too, so it goes on when this one is done, by whomever, or not waited for any more.
+            let serving = self.runtime.spawn(serve);
+            tokio::select! {
+                biased;
+                outcome = &mut outcome => return outcome.unwrap_or_else(unserved),
+                _ = serving => {}
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The database goes away, hangs, and lets a transaction lose: what clients see of it, and that it passes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,17 @@ use crate::harness::{Client, PATIENCE, PostgresServer, path_of};
 
 /// A node on a server of its own, and a client that may do everything in an org.
 fn node(directory: &Path, server: &PostgresServer, timeout: &str) -> (Serve, Client) {
+    node_with(directory, server, timeout, &[])
+}
+
+/// The same with more arguments.
+fn node_with(directory: &Path, server: &PostgresServer, timeout: &str, more: &[&str]) -> (Serve, Client) {
     let config = settings(directory, server.url(), &[("timeout", timeout)]);
     stdout(&run(&config, &["migrate"]));
     stdout(&run(&config, &["org", "create", "acme"]));
     let token = ["token", "create", "--org", "acme", "--name", "t", "--permission", "all", "--json"];
     let made: Value = serde_json::from_str(&stdout(&run(&config, &token))).unwrap();
-    let serve = Serve::start(&config, &[]);
+    let serve = Serve::start(&config, more);
     let client = serve.client(made["token"].as_str().unwrap());
     (serve, client)
 }
@@ -98,6 +104,48 @@ async fn a_server_that_hangs_keeps_no_request_for_longer_than_the_time_limit() {
     let names = client.names().await;
     assert!(names.iter().all(|name| ["k", "other", "new"].contains(&name.as_str())), "{names:?}");
     client.put(&path_of(&key), json!({ "name": "at last" })).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_key_pair_whose_key_may_be_stored_becomes_no_other_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = PostgresServer::start(&[]);
+    // Without a stock, a pair that is put back goes to whoever waits.
+    let (_serve, client) = node_with(directory.path(), &server, "1s", &["--pool-size", "0"]);
+    client.until("/readyz", 200).await;
+    // Each statement is within the limit, a creation is not, and goes on.
+    server.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.8); RETURN NEW; END'",
+    );
+    for table in ["hook_keys", "changes"] {
+        server.sql(&format!(
+            "CREATE TRIGGER slow BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION slow()"
+        ));
+    }
+    let mut creations = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let client = client.clone();
+        creations.spawn(async move {
+            let body = json!({ "name": format!("k{number}") });
+            client.post("/api/v1/hook-keys", body).await.status.as_u16()
+        });
+    }
+    let mut answers = vec![creations.join_next().await.unwrap().unwrap()];
+    assert_eq!(answers, [503]);
+    for table in ["hook_keys", "changes"] {
+        server.sql(&format!("DROP TRIGGER slow ON {table}"));
+    }
+    answers.extend(creations.join_all().await);
+    let listed = client.get("/api/v1/hook-keys").await.expect(200).json();
+    let stored = listed.as_array().unwrap();
+    let acknowledged = answers.iter().filter(|status| **status == 200).count();
+    assert!(stored.len() > acknowledged && acknowledged > 0, "{} of {acknowledged}", stored.len());
+    let mut moduli = BTreeSet::new();
+    for key in stored {
+        let path = format!("/api/v1/hook-keys/public/{}", key["keyId"].as_str().unwrap());
+        let public = client.get(&path).await.expect(200).json();
+        assert!(moduli.insert(public["n"].as_str().unwrap().to_owned()), "two keys have one pair");
+    }
 }
 
 #[tokio::test]
