@@ -28,7 +28,8 @@ const TAG_BYTES: usize = 16;
 pub struct Body {
     bytes: Bytes,
     media_type: &'static str,
-    etag: String,
+    etag: Bytes,
+    weak_etag: Bytes,
     private: bool,
     compressed: OnceLock<Bytes>,
 }
@@ -39,8 +40,8 @@ impl Body {
     pub fn new(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let digest = sha256(&bytes);
-        let etag = tag(digest.get(..TAG_BYTES).unwrap_or_default());
-        Self { bytes, media_type, etag, private: false, compressed: OnceLock::new() }
+        let (etag, weak_etag) = tags(digest.get(..TAG_BYTES).unwrap_or_default());
+        Self { bytes, media_type, etag, weak_etag, private: false, compressed: OnceLock::new() }
     }
 
     /// A body that shows what is sealed at rest. It is not remembered, so that no memory but the request's holds it,
@@ -51,7 +52,8 @@ impl Body {
     pub fn private(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
         let public = Self::new(media_type, bytes);
         let halves = [0, 1].map(|half: u8| TAG_KEY.hash_one((half, &public.etag)).to_be_bytes());
-        Self { private: true, etag: tag(&halves.concat()), ..public }
+        let (etag, weak_etag) = tags(&halves.concat());
+        Self { private: true, etag, weak_etag, ..public }
     }
 
     /// The body as it is.
@@ -69,8 +71,14 @@ impl Body {
     /// Its entity tag, in quotes: the same for the same bytes, and on every node if it is not private (RFC 9110
     /// §8.8.3).
     #[must_use]
-    pub fn etag(&self) -> &str {
-        &self.etag
+    pub fn etag(&self) -> Bytes {
+        self.etag.clone()
+    }
+
+    /// The tag of the compressed form: the same, but weak, since the bytes are others.
+    #[must_use]
+    pub fn weak_etag(&self) -> Bytes {
+        self.weak_etag.clone()
     }
 
     /// Whether it shows what is sealed at rest.
@@ -106,6 +114,9 @@ impl Body {
     }
 }
 
-fn tag(bytes: &[u8]) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes))
+/// The strong and the weak tag.
+fn tags(bytes: &[u8]) -> (Bytes, Bytes) {
+    let strong = format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes));
+    let weak = format!("W/{strong}");
+    (strong.into(), weak.into())
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::lines::Lines;
 use crate::app::QUIET;
 use crate::error::{Error, Result};
 
@@ -50,11 +51,11 @@ pub(super) fn start(filter: &str) -> Result<LogWriter> {
     let filter = self::filter(filter)?;
     let (log, writer) = Log::start(io::stderr())?;
     tracing_subscriber::fmt()
+        // Otherwise a line that cannot be written is complained of with eprintln!, which panics.
+        .log_internal_errors(false)
+        .event_format(Lines { colored: io::stderr().is_terminal() })
         .with_env_filter(filter)
         .with_writer(log)
-        .with_ansi(io::stderr().is_terminal())
-        // Otherwise a log that cannot be written is complained of with eprintln!, which panics.
-        .log_internal_errors(false)
         .init();
     Ok(writer)
 }

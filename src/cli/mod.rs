@@ -6,6 +6,7 @@ mod copy;
 mod dev;
 mod files;
 mod keyring;
+mod lines;
 mod log;
 mod migrate;
 mod org;

@@ -119,9 +119,12 @@ fn random_uuid(entropy: &dyn Entropy) -> Result<Uuid> {
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
-/// The id of one request: 32 lower-case hexadecimal digits (contract §1, recorded since 2025).
-pub fn request_id(entropy: &dyn Entropy) -> Result<String> {
-    random_text(entropy, &nanoid::alphabet::HEX_LOWERCASE, 32)
+/// The id of one request, made of random bytes: 32 lower-case hexadecimal digits (contract §1, recorded since 2025).
+#[must_use]
+pub fn request_id(random: [u8; 16]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).map_or('0', |digit| char::from(*digit));
+    random.into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The id of one error answer: `oae` and 22 characters of `[A-Za-z0-9_-]` (contract §2, recorded).

@@ -10,8 +10,8 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
-use super::Api;
 use super::error::Failure;
+use super::{Api, okta};
 use crate::app::App;
 use crate::domain::permission::Permission;
 use crate::domain::token::ApiToken;
@@ -100,13 +100,16 @@ impl<P: Requirement> Authed<P> {
     }
 }
 
-/// The token that the caller brings.
+/// The token that the caller brings, in the manner of the API that is called.
 fn credentials(request: &HttpRequest) -> Result<ApiToken, Failure> {
-    if Api::of(request.path()) == Api::Kong
-        && let Some(header) = request.headers().get(KONG_ADMIN_TOKEN)
-    {
-        let token = ApiToken::parse(header.to_str().unwrap_or_default().trim());
-        return token.ok_or_else(|| Error::new(Kind::BadCredentials).into());
+    match Api::of(request.path()) {
+        Api::Okta => okta::negotiate(request)?,
+        Api::Kong => {
+            if let Some(header) = request.headers().get(KONG_ADMIN_TOKEN) {
+                let token = ApiToken::parse(header.to_str().unwrap_or_default().trim());
+                return token.ok_or_else(|| Error::new(Kind::BadCredentials).into());
+            }
+        }
     }
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
     let text = header.to_str().unwrap_or_default();

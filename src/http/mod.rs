@@ -37,6 +37,9 @@ impl Api {
     /// The API that a path belongs to. A letter may come percent-encoded: the router takes it for the same.
     #[must_use]
     pub fn of(path: &str) -> Self {
+        if path.starts_with(OKTA) {
+            return Self::Okta;
+        }
         let start = percent_decode_str(path).take(OKTA.len());
         if start.eq(OKTA.bytes()) { Self::Okta } else { Self::Kong }
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{
-    AcceptEncoding, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, EntityTag, Header, IF_NONE_MATCH,
-    IfNoneMatch,
+    AcceptEncoding, CONTENT_ENCODING, CONTENT_TYPE, ETAG, Encoding, EntityTag, Header, HeaderValue,
+    IF_NONE_MATCH, IfNoneMatch,
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -47,13 +47,14 @@ pub async fn show(app: &App, request: &HttpRequest, body: Body) -> Shown {
 /// The answer with a body that stays.
 pub async fn send(app: &App, request: &HttpRequest, body: Arc<Body>) -> Shown {
     let compress = body.is_worth_compressing() && takes_gzip(request);
-    // Compressed, the bytes are others, so it is the same entity in the weak sense only.
-    let etag = if compress { format!("W/{}", body.etag()) } else { body.etag().to_owned() };
-    if request.headers().contains_key(IF_NONE_MATCH) && has_already(request, &body) {
+    let etag = HeaderValue::from_maybe_shared(if compress { body.weak_etag() } else { body.etag() });
+    let etag = etag.map_err(|error| Error::internal("an entity tag", error))?;
+    if request.headers().contains_key(IF_NONE_MATCH) && has_already(request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, etag)).finish());
     }
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_TYPE, body.media_type())).insert_header((ETAG, etag));
+    answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(body.media_type())));
+    answer.insert_header((ETAG, etag));
     if !compress {
         return Ok(answer.body(body.bytes()));
     }
@@ -66,12 +67,12 @@ pub async fn send(app: &App, request: &HttpRequest, body: Arc<Body>) -> Shown {
     Ok(answer.insert_header((CONTENT_ENCODING, "gzip")).body(compressed))
 }
 
-/// Whether the caller names the tag of this body, in either encoding. A header that cannot be read names none.
-fn has_already(request: &HttpRequest, body: &Body) -> bool {
-    let ours = EntityTag::new_strong(body.etag().trim_matches('"').to_owned());
+/// Whether the caller names the tag, weak or not. A header that cannot be read names none.
+fn has_already(request: &HttpRequest, etag: &HeaderValue) -> bool {
+    let ours = etag.to_str().ok().and_then(|etag| etag.parse::<EntityTag>().ok());
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&ours)),
+        Ok(IfNoneMatch::Items(tags)) => ours.is_some_and(|ours| tags.iter().any(|tag| tag.weak_eq(&ours))),
         Err(_) => false,
     }
 }

@@ -1,11 +1,9 @@
 //! The route table: every operation with its method, path, handler and permission, on one page.
 
-use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::http::Method;
-use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard, web};
 
 use super::error::Failure;
@@ -140,15 +138,23 @@ where
 /// Registers the table with the server. A known path with another method answers 405, but for OPTIONS on the Kong
 /// side, which tells the methods.
 pub fn configure(config: &mut web::ServiceConfig) {
-    let mut by_path = BTreeMap::<&str, Vec<Endpoint>>::new();
+    // In the order of the table, which has first what is asked for most: paths are tried one after the other.
+    let mut by_path = Vec::<(&str, Vec<Endpoint>)>::new();
     for endpoint in table() {
-        by_path.entry(endpoint.path).or_default().push(endpoint);
+        match by_path.iter_mut().find(|(path, _)| *path == endpoint.path) {
+            Some((_, endpoints)) => endpoints.push(endpoint),
+            None => by_path.push((endpoint.path, vec![endpoint])),
+        }
     }
     for (path, endpoints) in by_path {
         let api = Api::of(path);
         let allow = allowed(api, &endpoints);
         let methods = allow.clone();
-        let wrong_method = move || ready(Err::<HttpResponse, _>(Failure::WrongMethod(allow.clone())));
+        let wrong_method = move |request: HttpRequest| {
+            let unacceptable = (api == Api::Okta).then(|| okta::negotiate(&request).err()).flatten();
+            let failure = unacceptable.unwrap_or_else(|| Failure::WrongMethod(allow.clone()));
+            ready(Err::<HttpResponse, _>(failure))
+        };
         // Kong takes a slash at the end for none (contract §1).
         let slash = (api == Api::Kong && path != "/").then(|| format!("{path}/"));
         let paths: Vec<_> = std::iter::once(path.to_owned()).chain(slash).collect();
@@ -156,7 +162,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         let resource =
             endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
         match api {
-            Api::Okta => config.service(resource.wrap(from_fn(okta::negotiate))),
+            Api::Okta => config.service(resource),
             Api::Kong => {
                 let options = Route::new().method(Method::OPTIONS).to(kong::options(methods));
                 config.service(resource.route(options))

@@ -5,10 +5,7 @@ pub mod hook_keys;
 pub mod inline_hooks;
 pub mod wire;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::ACCEPT;
-use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
@@ -33,18 +30,15 @@ fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
 }
 
-/// The middleware of every path of this API: refuses a caller who accepts no JSON.
-pub async fn negotiate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+/// Refuses a caller who accepts no JSON, as every path of this API does.
+pub fn negotiate(request: &HttpRequest) -> Result<(), Failure> {
     // Several lines of one header are one list (RFC 9110 §5.3).
     let mut lines =
         request.headers().get_all(ACCEPT).map(|line| line.to_str().unwrap_or_default()).peekable();
     if lines.peek().is_some() && !lines.any(accepts_json) {
-        return Ok(request.error_response(Failure::NotAcceptable));
+        return Err(Failure::NotAcceptable);
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    Ok(())
 }
 
 /// Whether a media range of the header covers JSON (RFC 9110 §12.5.1). Weights are not looked at: there is
