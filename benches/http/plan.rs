@@ -54,15 +54,15 @@ impl Plan {
         Self {
             quick: false,
             rounds: 5,
-            seconds: 4,
-            long_seconds: 15,
+            seconds: 3,
+            long_seconds: 12,
             warm_up: 2,
             pairs: 300,
             many_orgs: 2000,
             start_orgs: 200,
             starts: 7,
-            pool: 300,
-            creates: 250,
+            pool: 200,
+            creates: 150,
         }
     }
 

@@ -70,8 +70,8 @@ impl Report<'_> {
             );
         } else {
             text.push_str(
-                "Written by `scripts/bench`, as a whole: changes by hand are lost. Running it again takes about half an \
-                 hour of a machine that has nothing else to do.\n\n",
+                "Written by `scripts/bench`, as a whole: changes by hand are lost. Running it again takes about \
+                 20 minutes of a machine that has nothing else to do.\n\n",
             );
         }
     }

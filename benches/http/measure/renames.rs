@@ -47,7 +47,8 @@ pub(super) fn measure(bench: &Bench, all: &[Data]) -> Result<Section> {
             "Renames per second by {CONNECTIONS} clients, each of a key of its own and to a new name each time. The \
              reference is SQLite alone on the same disk: one thread, one table of two columns, and for each commit \
              `BEGIN IMMEDIATE`, an update of one row by its key, and `COMMIT`, with `journal_mode = WAL` and \
-             `synchronous = FULL` as the service has them."
+             `synchronous = FULL` as the service has them. Renames that come together share a commit in the service; that is \
+             the point of it, and the reference has nobody to share with."
         ),
         rows,
         notes: Vec::new(),
