@@ -2,8 +2,8 @@
 //!
 //! Generating RSA-2048 takes 50 to 250 ms of a core, a thousand times a request's other work. So it is done by
 //! threads of the lowest priority: one keeps a number of pairs ready, and one a core generates for those who found
-//! none and wait in line. They take what the cores have left, and slow no read down. Where that is nothing, a thread
-//! of normal priority steps in. Workers never generate.
+//! none and wait in line. They take what the cores have left. Where that is nothing, a thread of normal priority steps
+//! in. Workers never generate.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
