@@ -38,6 +38,16 @@ trait Write: Send {
     fn report(self: Box<Self>);
 }
 
+/// Writes that have come to their end, of which nobody has heard yet.
+pub(super) struct Served(Vec<Box<dyn Write>>);
+
+impl Served {
+    /// Tells everybody who waits what came of it.
+    pub(super) fn report(self) {
+        self.0.into_iter().for_each(Write::report);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Done,
@@ -86,12 +96,13 @@ impl Queue {
     }
 }
 
-/// Does what is in line, as much of it as one transaction should hold.
-pub(super) fn serve(conn: &mut Conn, queue: &Queue) {
-    let Some(mut first) = queue.next() else { return };
+/// Does what is in line, as much of it as one transaction should hold, and returns what is to be reported.
+#[must_use]
+pub(super) fn serve(conn: &mut Conn, queue: &Queue) -> Served {
+    let Some(mut first) = queue.next() else { return Served(Vec::new()) };
     if queue.is_empty() {
         first.run_alone(conn);
-        return first.report();
+        return Served(vec![first]);
     }
     let mut writes = vec![first];
     if let Err(trouble) = together(conn, queue, &mut writes) {
@@ -104,7 +115,7 @@ pub(super) fn serve(conn: &mut Conn, queue: &Queue) {
             }
         }
     }
-    writes.into_iter().for_each(Write::report);
+    Served(writes)
 }
 
 /// Does `writes`, which holds the first, and those that are taken along in one transaction. Fails with what the
@@ -242,7 +253,7 @@ mod tests {
             };
             let replies: Replies = (0..10).map(write).collect();
             while !queue.is_empty() {
-                serve(&mut conn, &queue);
+                serve(&mut conn, &queue).report();
             }
             let outcomes = outcomes(replies);
             for (number, outcome) in outcomes.iter().enumerate() {
@@ -267,7 +278,7 @@ mod tests {
             Ok(before)
         };
         let replies: Replies = (0..5).map(|_| queue.push(count)).collect();
-        serve(&mut conn, &queue);
+        serve(&mut conn, &queue).report();
         let seen: Vec<_> = outcomes(replies).into_iter().map(Result::unwrap).collect();
         assert_eq!(seen, [0, 1, 2, 3, 4]);
     }
@@ -277,13 +288,13 @@ mod tests {
         let (mut conn, queue) = (conn(), Queue::default());
         let orphan = |conn: &mut Conn| execute(conn, "INSERT INTO parts VALUES (99)").map(|()| 0);
         let replies = vec![queue.push(orphan), queue.push(|conn: &mut Conn| insert(conn, 1).map(|()| 1))];
-        serve(&mut conn, &queue);
+        serve(&mut conn, &queue).report();
         for outcome in outcomes(replies) {
             assert_eq!(*outcome.unwrap_err().kind(), Kind::Internal);
         }
         assert!(numbers(&mut conn).is_empty());
         let replies = vec![queue.push(|conn: &mut Conn| insert(conn, 2).map(|()| 2))];
-        serve(&mut conn, &queue);
+        serve(&mut conn, &queue).report();
         assert_eq!(
             outcomes(replies).into_iter().flatten().collect::<Vec<_>>(),
             [2],
@@ -297,11 +308,29 @@ mod tests {
         drop(queue.push(|conn: &mut Conn| insert(conn, 1000)));
         let write = |number: usize| queue.push(move |conn: &mut Conn| insert(conn, number).map(|()| number));
         let replies: Replies = (0..=MOST).map(write).collect();
-        serve(&mut conn, &queue);
+        serve(&mut conn, &queue).report();
         assert_eq!(numbers(&mut conn).len(), MOST);
         assert!(!queue.is_empty());
-        serve(&mut conn, &queue);
+        serve(&mut conn, &queue).report();
         assert_eq!(outcomes(replies).into_iter().flatten().count(), MOST + 1);
         assert!(queue.is_empty() && !numbers(&mut conn).contains(&1000));
+    }
+
+    #[test]
+    fn where_writes_are_slow_a_transaction_takes_few_of_them() {
+        let (mut conn, queue) = (conn(), Queue::default());
+        let slow = |number: usize| {
+            queue.push(move |conn: &mut Conn| {
+                std::thread::sleep(LONGEST * 2 / 3);
+                insert(conn, number).map(|()| number)
+            })
+        };
+        let replies: Replies = (0..4).map(slow).collect();
+        serve(&mut conn, &queue).report();
+        assert!(numbers(&mut conn).len() <= 2 && !queue.is_empty());
+        while !queue.is_empty() {
+            serve(&mut conn, &queue).report();
+        }
+        assert_eq!(outcomes(replies).into_iter().flatten().count(), 4);
     }
 }

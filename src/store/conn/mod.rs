@@ -81,12 +81,18 @@ pub enum Place {
 #[derive(Clone)]
 pub struct Db {
     place: Place,
-    runtime: Handle,
     readers: Pool,
     writers: Pool,
     watcher: Pool,
+    runner: Runner,
     queue: Arc<group::Queue>,
     follow: Arc<Follow>,
+}
+
+/// How closures are run. It keeps no connection open.
+#[derive(Clone)]
+struct Runner {
+    runtime: Handle,
     limit: Option<Duration>,
 }
 
@@ -112,7 +118,8 @@ impl Db {
         };
         let (readers, writers, watcher) = (pool(true, readers)?, pool(false, writers)?, pool(true, 1)?);
         let (queue, follow) = (Arc::default(), Arc::default());
-        let db = Self { place, runtime, readers, writers, watcher, queue, follow, limit };
+        let runner = Runner { runtime, limit };
+        let db = Self { place, readers, writers, watcher, runner, queue, follow };
         db.look(|_| Ok(())).await?;
         Ok(db)
     }
@@ -126,7 +133,7 @@ impl Db {
         match &self.place {
             Place::Sqlite(path) => {
                 let path = path.clone();
-                self.blocking(move || work(&mut look(&path)?)).await
+                self.runner.blocking(move || work(&mut look(&path)?)).await
             }
             Place::Postgres(..) => self.read(work).await,
         }
@@ -177,7 +184,7 @@ impl Db {
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
         let outcome = self.served(self.queue.push(work));
-        let value = self.in_time(Instant::now(), outcome).await.map_err(|error| error.within(name))?;
+        let value = self.runner.in_time(Instant::now(), outcome).await.map_err(|error| error.within(name))?;
         self.follow.catch_up().await;
         Ok(value)
     }
@@ -196,16 +203,19 @@ impl Db {
                 drop(conn);
                 return outcome.await.unwrap_or_else(unserved);
             }
-            let (this, queue) = (self.clone(), Arc::clone(&self.queue));
+            let (runner, queue) = (self.runner.clone(), Arc::clone(&self.queue));
             let serve = async move {
-                let serve = move |conn: &mut Conn| {
-                    group::serve(conn, &queue);
+                let serve = move |mut conn: Object| {
+                    let served = group::serve(&mut conn, &queue);
+                    // Before anybody hears of it: who then closes the database, or ends the process, closes all of it.
+                    drop(conn);
+                    served.report();
                     Ok(())
                 };
-                this.guarded(Instant::now(), conn, serve).await
+                runner.guarded(Instant::now(), conn, serve).await
             };
             // Others are served too, so it goes on when this one is done, by whomever, or not waited for any more.
-            let serving = self.runtime.spawn(serve);
+            let serving = self.runner.runtime.spawn(serve);
             tokio::select! {
                 biased;
                 outcome = &mut outcome => return outcome.unwrap_or_else(unserved),
@@ -243,10 +253,12 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
         let begun = Instant::now();
-        let conn = self.in_time(begun, take(pool)).await?;
-        self.guarded(begun, conn, work).await
+        let conn = self.runner.in_time(begun, take(pool)).await?;
+        self.runner.guarded(begun, conn, move |mut conn: Object| work(&mut conn)).await
     }
+}
 
+impl Runner {
     /// Waits for `work`, but no longer than the limit from `begun` on.
     async fn in_time<T>(&self, begun: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
         let Some(limit) = self.limit else { return work.await };
@@ -254,14 +266,14 @@ impl Db {
     }
 
     /// Runs `work` on `conn`, which is given up if it hangs beyond the limit.
-    async fn guarded<T, F>(&self, begun: Instant, mut conn: Object, work: F) -> Result<T>
+    async fn guarded<T, F>(&self, begun: Instant, conn: Object, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
+        F: FnOnce(Object) -> Result<T> + Send + 'static,
     {
-        let Some(limit) = self.limit else { return self.blocking(move || work(&mut conn)).await };
+        let Some(limit) = self.limit else { return self.blocking(move || work(conn)).await };
         let cut = conn.cut();
-        let mut running = self.runtime.spawn_blocking(move || work(&mut conn));
+        let mut running = self.runtime.spawn_blocking(move || work(conn));
         if let Ok(outcome) = timeout_at(begun + limit, &mut running).await {
             return outcome.unwrap_or_else(|fault| Err(Error::internal("database closure", fault)));
         }
@@ -401,11 +413,65 @@ mod tests {
         assert_eq!(meaning(&diesel::result::Error::NotFound), Meaning::Fault);
     }
 
+    async fn on_sqlite(directory: &Path) -> Db {
+        let place = Place::Sqlite(directory.join("store.db"));
+        Db::open(place, true, Handle::current(), None).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_database_that_is_dropped_after_a_write_is_closed() {
+        for _ in 0..50 {
+            let directory = tempfile::tempdir().unwrap();
+            let db = on_sqlite(directory.path()).await;
+            db.write("nothing", |_| Ok(())).await.unwrap();
+            drop(db);
+            let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            assert_eq!(
+                left.collect::<Vec<_>>(),
+                ["store.db"],
+                "SQLite removes its log with the last connection"
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_write_is_told_when_it_is_done_while_others_are_still_in_line() {
+        use std::sync::mpsc;
+        let directory = tempfile::tempdir().unwrap();
+        let db = on_sqlite(directory.path()).await;
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let write = |gate: mpsc::Receiver<()>| {
+            let (db, gate, begun) = (db.clone(), std::sync::Mutex::new(gate), begun.clone());
+            tokio::spawn(async move {
+                db.write("gated", move |_| {
+                    begun.send(()).unwrap();
+                    gate.lock().unwrap().recv().unwrap();
+                    Ok(())
+                })
+                .await
+            })
+        };
+        let ((go, first_gate), (open, second_gate)) = (mpsc::channel(), mpsc::channel());
+        let first = write(first_gate);
+        has_begun.recv().await.unwrap();
+        let second = write(second_gate);
+        while db.queue.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+        timeout(Duration::from_secs(30), first)
+            .await
+            .expect("told before the second is done")
+            .unwrap()
+            .unwrap();
+        open.send(()).unwrap();
+        second.await.unwrap().unwrap();
+    }
+
     #[tokio::test]
     async fn a_new_connection_to_a_deleted_database_fails_and_makes_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store.db");
-        let db = Db::open(Place::Sqlite(path), true, Handle::current(), None).await.unwrap();
+        let db = on_sqlite(directory.path()).await;
         let fill =
             |conn: &mut Conn| Ok(on_backend!(conn, |c| c.batch_execute("CREATE TABLE rows (id INTEGER)"))?);
         db.write("fill", fill).await.unwrap();

@@ -20,7 +20,7 @@ impl Db {
     {
         let mut from = take(&source.writers).await.map_err(|error| error.about("source"))?;
         let mut into = take(&self.writers).await.map_err(|error| error.about("target"))?;
-        let outcome = self.blocking(move || {
+        let outcome = self.runner.blocking(move || {
             begin(&mut from).map_err(|error| Error::from(error).about("source"))?;
             let outcome = transfer(&mut from, &mut into, work);
             // There is nothing to keep. If it fails, the server has ended the transaction already.
@@ -36,13 +36,14 @@ impl Db {
             (Place::Sqlite(one), Place::Sqlite(two)) => Ok(file(one)? == file(two)?),
             (Place::Postgres(..), Place::Postgres(..)) => {
                 let (mut one, mut two) = (take(&self.writers).await?, take(&other.writers).await?);
-                self.blocking(move || {
-                    begin(&mut one)?;
-                    let same = share_locks(&mut one, &mut two);
-                    drop(on_backend!(&mut *one, |c| rollback(c)));
-                    Ok(same?)
-                })
-                .await
+                self.runner
+                    .blocking(move || {
+                        begin(&mut one)?;
+                        let same = share_locks(&mut one, &mut two);
+                        drop(on_backend!(&mut *one, |c| rollback(c)));
+                        Ok(same?)
+                    })
+                    .await
             }
             _ => Ok(false),
         }
