@@ -79,17 +79,20 @@ fn token(criterion: &mut Criterion, service: &Service) {
 /// The answer to GET of one hook key, once it is known who asks. It waits for nothing here, so no runtime is measured.
 fn answer(criterion: &mut Criterion, service: &Service, key: &HookKey) {
     let (cache, org) = (&service.app.cache, &service.org);
-    let make = async || Ok::<_, Infallible>(Body::new(JSON, text(&HookKeyBody::new(key, true)).unwrap()));
+    let make = async || {
+        let body = Body::new(JSON, &text(&HookKeyBody::new(key, true)).unwrap());
+        Ok::<_, Infallible>((Topic::HookKey(key.id.clone()), body))
+    };
     let path = format!("/api/v1/hook-keys/{}?expand=publickey", key.id);
     let question = Question { org, base: "", path: &path };
     let mut group = criterion.benchmark_group("answer");
     // Nearly every read: the body is there as it is sent.
     group.bench_function("remembered", |bencher| {
-        let answer = cache.answer(question, Topic::HookKeys, make).now_or_never();
+        let answer = cache.answer(question, make).now_or_never();
         answer.unwrap().unwrap();
         bencher.iter(|| {
             let unexpected = async || Err("it was forgotten");
-            let answer = cache.answer(black_box(question), Topic::HookKeys, unexpected);
+            let answer = cache.answer(black_box(question), unexpected);
             answer.now_or_never().unwrap().unwrap()
         });
     });
@@ -102,7 +105,7 @@ fn answer(criterion: &mut Criterion, service: &Service, key: &HookKey) {
             format!("/api/v1/hook-keys/HKY{number:017}?expand=publickey")
         };
         let ask = |path: &mut String| {
-            let answer = cache.answer(Question { org, base: "", path }, Topic::HookKeys, make);
+            let answer = cache.answer(Question { org, base: "", path }, make);
             answer.now_or_never().unwrap().unwrap()
         };
         bencher.iter_batched_ref(fresh, ask, BatchSize::SmallInput);
@@ -128,7 +131,7 @@ fn render(criterion: &mut Criterion, key: &HookKey) {
     // The digest of the JSON of the public half, and the entity tag made of it.
     group.bench_function("body", |bencher| {
         let rendered = || text(&PublicJwk::new(key)).unwrap();
-        bencher.iter_batched(rendered, |text| Body::new(JSON, text), BatchSize::SmallInput);
+        bencher.iter_batched(rendered, |text| Body::new(JSON, &text), BatchSize::SmallInput);
     });
     group.finish();
 }
@@ -199,7 +202,7 @@ fn gzip(criterion: &mut Criterion, key_pair: &RsaKeyPair) {
     group.throughput(Throughput::Bytes(list.len() as u64));
     // On a body that has not been compressed yet: it keeps the outcome.
     group.bench_function("list_of_50", |bencher| {
-        let body = || Body::new(JSON, list.clone());
+        let body = || Body::new(JSON, &list);
         bencher.iter_batched_ref(body, |body| body.compress().unwrap(), BatchSize::SmallInput);
     });
     group.finish();

@@ -39,7 +39,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 21] = [
+const ONLY_IN: [(&str, &str); 22] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -59,6 +59,7 @@ const ONLY_IN: [(&str, &str); 21] = [
     ("actix_web", "http"),
     ("clap", "cli"),
     ("indicatif", "cli"),
+    ("itoa", "cli"),
     ("quick_cache", "cache"),
     ("flate2", "cache"),
 ];

@@ -23,25 +23,33 @@ static TAG_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 /// How many bytes of the digest tell two bodies apart: 128 bits.
 const TAG_BYTES: usize = 16;
 
+/// What makes a tag weak (RFC 9110 §8.8.3).
+const WEAK: &[u8] = b"W/";
+
+/// Where the text begins in the bytes of a [`Body`]: after the weak tag.
+const TEXT: usize = WEAK.len() + TAG;
+
+/// Bytes of a strong tag: a digest in base64url without padding, in quotes.
+const TAG: usize = 1 + (TAG_BYTES * 8).div_ceil(6) + 1;
+
 /// The body of an answer to GET, with what tells it from others.
 #[derive(Debug)]
 pub struct Body {
+    /// The weak tag, of which the strong one is a part, and then the text: there are very many bodies, and so each is
+    /// one piece of memory.
     bytes: Bytes,
     media_type: &'static str,
-    etag: Bytes,
-    weak_etag: Bytes,
     private: bool,
-    compressed: OnceLock<Bytes>,
+    compressed: OnceLock<Box<Bytes>>,
 }
 
 impl Body {
     /// A body that anybody may keep who may see it.
     #[must_use]
-    pub fn new(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        let digest = sha256(&bytes);
-        let (etag, weak_etag) = tags(digest.get(..TAG_BYTES).unwrap_or_default());
-        Self { bytes, media_type, etag, weak_etag, private: false, compressed: OnceLock::new() }
+    pub fn new(media_type: &'static str, text: &[u8]) -> Self {
+        let digest = sha256(text);
+        let bytes = tagged(digest.get(..TAG_BYTES).unwrap_or_default(), text);
+        Self { bytes, media_type, private: false, compressed: OnceLock::new() }
     }
 
     /// A body that shows what is sealed at rest. It is not remembered, so that no memory but the request's holds it,
@@ -49,17 +57,16 @@ impl Body {
     ///
     /// Its tag is this process's own: from a plain digest, who sees the tag could guess what was sealed.
     #[must_use]
-    pub fn private(media_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        let public = Self::new(media_type, bytes);
-        let halves = [0, 1].map(|half: u8| TAG_KEY.hash_one((half, &public.etag)).to_be_bytes());
-        let (etag, weak_etag) = tags(&halves.concat());
-        Self { private: true, etag, weak_etag, ..public }
+    pub fn private(media_type: &'static str, text: &[u8]) -> Self {
+        let digest = sha256(text);
+        let halves = [0, 1].map(|half: u8| TAG_KEY.hash_one((half, digest)).to_be_bytes());
+        Self { private: true, bytes: tagged(&halves.concat(), text), ..Self::new(media_type, &[]) }
     }
 
     /// The body as it is.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        self.bytes.clone()
+        self.bytes.slice(TEXT..)
     }
 
     /// Its media type.
@@ -72,13 +79,13 @@ impl Body {
     /// §8.8.3).
     #[must_use]
     pub fn etag(&self) -> Bytes {
-        self.etag.clone()
+        self.bytes.slice(WEAK.len()..TEXT)
     }
 
     /// The tag of the compressed form: the same, but weak, since the bytes are others.
     #[must_use]
     pub fn weak_etag(&self) -> Bytes {
-        self.weak_etag.clone()
+        self.bytes.slice(..TEXT)
     }
 
     /// Whether it shows what is sealed at rest.
@@ -90,33 +97,54 @@ impl Body {
     /// Whether it should be compressed for who asks for that.
     #[must_use]
     pub fn is_worth_compressing(&self) -> bool {
-        !self.private && self.bytes.len() >= WORTH_COMPRESSING
+        !self.private && self.len() >= WORTH_COMPRESSING
     }
 
     /// The compressed form, if it was made before.
     #[must_use]
     pub fn compressed(&self) -> Option<Bytes> {
-        self.compressed.get().cloned()
+        self.compressed.get().map(|compressed| (**compressed).clone())
     }
 
     /// The body in gzip (RFC 1952), made once. It takes a millisecond for 50 kB: not for a thread that serves.
     pub fn compress(&self) -> Result<Bytes> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let compressed = encoder.write_all(&self.bytes).and_then(|()| encoder.finish());
+        let compressed = encoder.write_all(&self.bytes()).and_then(|()| encoder.finish());
         let compressed = compressed.map_err(|error| Error::internal("compressing an answer", error))?;
-        Ok(self.compressed.get_or_init(|| compressed.into()).clone())
+        Ok((**self.compressed.get_or_init(|| Box::new(compressed.into()))).clone())
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() - TEXT
     }
 
     /// What it takes in memory, in bytes: when it is compressed, it is there twice.
     #[must_use]
     pub(super) fn weight(&self) -> usize {
-        if self.is_worth_compressing() { self.bytes.len() * 2 } else { self.bytes.len() }
+        if self.is_worth_compressing() { self.len() * 2 } else { self.len() }
     }
 }
 
-/// The strong and the weak tag.
-fn tags(bytes: &[u8]) -> (Bytes, Bytes) {
-    let strong = format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes));
-    let weak = format!("W/{strong}");
-    (strong.into(), weak.into())
+/// The weak tag of these bytes, and the text.
+fn tagged(tag: &[u8], text: &[u8]) -> Bytes {
+    let tag = URL_SAFE_NO_PAD.encode(tag);
+    [WEAK, b"\"", tag.as_bytes(), b"\"", text].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_text_are_where_they_are_looked_for() {
+        for body in [Body::new, Body::private] {
+            let body = body("text/plain", b"text");
+            assert_eq!(body.bytes(), "text");
+            let etag = String::from_utf8(body.etag().to_vec()).unwrap();
+            let inner = etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap();
+            assert_eq!(URL_SAFE_NO_PAD.decode(inner).unwrap().len(), TAG_BYTES);
+            assert_eq!(body.weak_etag(), format!("W/{etag}"));
+        }
+        assert_ne!(Body::private("text/plain", b"text").etag(), Body::new("text/plain", b"text").etag());
+    }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use quick_cache::{Equivalent, Weighter, sync};
 use tokio::time::Instant;
 
-use crate::domain::ids::OrgId;
+use crate::domain::ids::{HookKeyId, OrgId};
 use crate::domain::token::Token;
 use crate::error::Result;
 use crate::store::changes::{Change, Entity};
@@ -29,7 +29,6 @@ use crate::store::{self, Db};
 
 pub use body::Body;
 pub use refresher::{Refresher, forget_old_changes};
-pub use versions::Topic;
 
 use versions::{Stamp, Subject, Versions};
 
@@ -77,6 +76,32 @@ pub struct Question<'a> {
     pub path: &'a str,
 }
 
+/// What an answer shows, and so what overtakes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    /// The hook keys of the org.
+    HookKeys,
+    /// One hook key, or its public half.
+    HookKey(HookKeyId),
+    /// The inline hooks of the org.
+    InlineHooks,
+    /// The key sets of the org.
+    KeySets,
+}
+
+impl Topic {
+    fn subjects<'a>(&'a self, org: &'a OrgId) -> [Subject<'a>; 2] {
+        let org = org.as_str();
+        match self {
+            // Whether a key is used hangs on the inline hooks.
+            Self::HookKeys => [Subject::HookKeys(org), Subject::InlineHooks(org)],
+            Self::HookKey(id) => [Subject::HookKey(id.as_str()), Subject::InlineHooks(org)],
+            Self::InlineHooks => [Subject::InlineHooks(org); 2],
+            Self::KeySets => [Subject::KeySets(org); 2],
+        }
+    }
+}
+
 /// Counts a body as the rows that it stands for.
 #[derive(Clone)]
 struct Rows;
@@ -113,42 +138,52 @@ impl Cache {
         let before = self.versions.stamp(Subject::AnyToken);
         let token = db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
         Ok(token.map(|token| {
-            let on = [Subject::Token(token.id.as_str()), Subject::Org(token.org.as_str())];
-            // Only now is known on what it hangs. If any token has changed meanwhile, it may have been this one.
-            let on = on.map(|subject| self.versions.stamp(subject));
+            let subjects = [Subject::Token(token.id.as_str()), Subject::Org(token.org.as_str())];
+            let on = self.stamps_since(before, subjects);
             let value = Arc::new(token);
-            if self.is_followed() && self.versions.is_current(before) {
+            if let Some(on) = on {
                 self.tokens.insert(digest, Kept { value: Arc::clone(&value), on });
             }
             value
         }))
     }
 
-    /// The answer to a question about `topic`: from memory, or what `make` makes of the database now.
+    /// The answer to a question: from memory, or what `make` makes of the database now.
     pub async fn answer<E>(
         &self,
         question: Question<'_>,
-        topic: Topic,
-        make: impl AsyncFnOnce() -> std::result::Result<Body, E>,
+        make: impl AsyncFnOnce() -> std::result::Result<(Topic, Body), E>,
     ) -> std::result::Result<Arc<Body>, E> {
         if let Some(body) = self.current(&self.bodies, &question) {
             return Ok(body);
         }
-        let subject = Subject::Answers(question.org.as_str(), topic);
-        let on = self.versions.stamp(subject);
+        let before = self.versions.stamp(Subject::Shown(question.org.as_str()));
         // Boxed, so that an answer from memory need not carry the room for it.
-        let body = Arc::new(Box::pin(make()).await?);
-        if self.is_followed() && !body.is_private() {
-            self.keep(question, subject, Kept { value: Arc::clone(&body), on: [on, on] });
+        let (topic, body) = Box::pin(make()).await?;
+        let body = Arc::new(body);
+        if !body.is_private()
+            && let Some(on) = self.stamps_since(before, topic.subjects(question.org))
+        {
+            self.keep(question, Kept { value: Arc::clone(&body), on });
         }
         Ok(body)
     }
 
+    /// Stamps for something that was read from the database, of which only now is known on what it hangs. `before` is
+    /// the stamp, from before it was read, of all that it may hang on: if any of that has changed meanwhile, it may
+    /// have been this.
+    fn stamps_since(&self, before: Stamp, subjects: [Subject<'_>; 2]) -> Option<[Stamp; 2]> {
+        let on = subjects.map(|subject| self.versions.stamp(subject));
+        (self.is_followed() && self.versions.is_current(before)).then_some(on)
+    }
+
     /// Keeps a body, unless another one was found meanwhile: then one of the two is older, and nobody knows which.
-    fn keep(&self, question: Question<'_>, subject: Subject<'_>, kept: Kept<Body>) {
+    fn keep(&self, question: Question<'_>, kept: Kept<Body>) {
         let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         match self.current(&self.bodies, &question) {
-            Some(other) if other.etag() != kept.value.etag() => self.versions.raise(subject),
+            Some(other) if other.etag() != kept.value.etag() => {
+                kept.on.into_iter().for_each(|stamp| self.versions.outdate(stamp));
+            }
             _ => self.bodies.insert(question.into(), kept),
         }
     }
@@ -176,30 +211,28 @@ impl Cache {
     }
 
     fn overtake(&self, change: &Change) {
-        let raise = |subject| self.versions.raise(subject);
-        let answers = |topics: &[Topic]| {
-            let org = change.org.as_deref().unwrap_or_default();
-            for topic in topics {
-                raise(Subject::Answers(org, *topic));
-            }
-        };
-        match change.entity {
-            Some(Entity::ApiToken) => {
-                // In this order: who has looked at the second before it was raised looks at the first after it was.
-                raise(Subject::AnyToken);
-                raise(Subject::Token(&change.id));
-            }
-            Some(Entity::HookKey) => answers(&[Topic::HookKeys]),
-            Some(Entity::InlineHook) => answers(&[Topic::InlineHooks, Topic::HookKeys]),
-            Some(Entity::KeySet) => answers(&[Topic::KeySets]),
-            Some(Entity::Org) => {
-                raise(Subject::AnyToken);
-                raise(Subject::Org(&change.id));
-                answers(&Topic::ALL);
-            }
-            Some(Entity::Keyring | Entity::Key) => {}
+        let (id, org) = (change.id.as_str(), change.org.as_deref().unwrap_or_default());
+        // What stands for many comes first: who has a stamp of the one from before it was raised looks at the many
+        // after they were.
+        let subjects: &[Subject<'_>] = match change.entity {
+            Some(Entity::ApiToken) => &[Subject::AnyToken, Subject::Token(id)],
+            Some(Entity::HookKey) => &[Subject::Shown(org), Subject::HookKeys(org), Subject::HookKey(id)],
+            Some(Entity::InlineHook) => &[Subject::Shown(org), Subject::InlineHooks(org)],
+            Some(Entity::KeySet) => &[Subject::Shown(org), Subject::KeySets(org)],
+            Some(Entity::Org) => &[
+                Subject::AnyToken,
+                Subject::Shown(id),
+                Subject::Org(id),
+                Subject::HookKeys(id),
+                Subject::InlineHooks(id),
+                Subject::KeySets(id),
+            ],
+            Some(Entity::Keyring | Entity::Key) => &[],
             // Who wrote it may mean anything by it.
-            None => self.versions.raise_all(),
+            None => return self.versions.raise_all(),
+        };
+        for subject in subjects {
+            self.versions.raise(*subject);
         }
     }
 
@@ -285,20 +318,32 @@ mod tests {
         OrgId::generate(&Zeros).unwrap()
     }
 
+    fn hook_key(letter: &str) -> HookKeyId {
+        HookKeyId::parse(&format!("HKY{}", letter.repeat(17))).unwrap()
+    }
+
+    fn topics() -> [Topic; 5] {
+        let keys = ["a", "b"].map(|letter| Topic::HookKey(hook_key(letter)));
+        let [one, other] = keys;
+        [Topic::HookKeys, one, other, Topic::InlineHooks, Topic::KeySets]
+    }
+
     /// Asks for `path`; the database has `now`, and `meanwhile` happens after it was read. Tells the answer.
     async fn ask(cache: &Cache, path: &str, topic: Topic, now: &'static str, meanwhile: impl Fn()) -> String {
         let make = async || {
             meanwhile();
-            Ok::<_, Infallible>(Body::new("text/plain", now))
+            Ok::<_, Infallible>((topic, Body::new("text/plain", now.as_bytes())))
         };
         let question = Question { org: &org(), base: "", path };
-        let Ok(body) = cache.answer(question, topic, make).await;
+        let Ok(body) = cache.answer(question, make).await;
         String::from_utf8(body.bytes().to_vec()).unwrap()
     }
 
+    /// A change of the entity; of the hook keys it is the first that has changed.
     fn change(entity: Option<Entity>) -> Change {
+        let id = if entity == Some(Entity::HookKey) { hook_key("a").to_string() } else { org().to_string() };
         // Who does not know of what, does not know of whose.
-        Change { rev: 1, id: org().to_string(), org: entity.map(|_| org().to_string()), entity }
+        Change { rev: 1, id, org: entity.map(|_| org().to_string()), entity }
     }
 
     #[tokio::test(start_paused = true)]
@@ -306,21 +351,24 @@ mod tests {
         let all = Entity::ALL.map(|(entity, _)| Some(entity));
         for entity in all.into_iter().chain([None]) {
             let cache = cache();
-            for topic in Topic::ALL {
+            for topic in topics() {
                 assert_eq!(ask(&cache, &format!("{topic:?}"), topic, "old", || {}).await, "old");
             }
             cache.apply(&[change(entity)], Instant::now());
-            for topic in Topic::ALL {
+            for topic in topics() {
                 let overtaken = match entity {
-                    Some(Entity::HookKey) => topic == Topic::HookKeys,
+                    Some(Entity::HookKey) => {
+                        topic == Topic::HookKeys || topic == Topic::HookKey(hook_key("a"))
+                    }
                     Some(Entity::InlineHook) => topic != Topic::KeySets,
                     Some(Entity::KeySet) => topic == Topic::KeySets,
                     Some(Entity::Org) | None => true,
                     Some(Entity::ApiToken | Entity::Keyring | Entity::Key) => false,
                 };
                 let expected = if overtaken { "new" } else { "old" };
-                let answer = ask(&cache, &format!("{topic:?}"), topic, "new", || {}).await;
-                assert_eq!(answer, expected, "{topic:?} after {entity:?}");
+                let what = format!("{topic:?}");
+                let answer = ask(&cache, &what, topic, "new", || {}).await;
+                assert_eq!(answer, expected, "{what} after {entity:?}");
             }
         }
     }
@@ -379,9 +427,11 @@ mod tests {
         let cache = cache();
         let (org, path) = (org(), "/");
         for now in ["old", "new"] {
-            let make = async || Ok::<_, Infallible>(Body::private("text/plain", now));
+            let make = async || {
+                Ok::<_, Infallible>((Topic::InlineHooks, Body::private("text/plain", now.as_bytes())))
+            };
             let question = Question { org: &org, base: "", path };
-            let Ok(body) = cache.answer(question, Topic::InlineHooks, make).await;
+            let Ok(body) = cache.answer(question, make).await;
             assert_eq!(body.bytes(), now);
         }
     }
@@ -393,7 +443,7 @@ mod tests {
         let versions = Versions::new();
         let on = [versions.stamp(Subject::AnyToken); 2];
         for (length, rows) in [(0, 1), (BYTES_A_ROW - 2, 1), (BYTES_A_ROW - 1, 2), (10 * 1024, 41)] {
-            let value = Arc::new(Body::new("text/plain", vec![b'a'; length]));
+            let value = Arc::new(Body::new("text/plain", &vec![b'a'; length]));
             assert_eq!(Rows.weight(&target(), &Kept { value, on }), rows, "{length}");
         }
     }

@@ -7,22 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many counters there are. Subjects that share one are overtaken together, which costs a read and nothing else.
 const COUNTERS: usize = 4096;
 
-/// What the answers of an org are about. Each kind is overtaken by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// Hook keys and their public halves. Whether one is used hangs on the inline hooks.
-    HookKeys,
-    /// Inline hooks.
-    InlineHooks,
-    /// Key sets.
-    KeySets,
-}
-
-impl Topic {
-    /// Every kind there is.
-    pub const ALL: [Self; 3] = [Self::HookKeys, Self::InlineHooks, Self::KeySets];
-}
-
 /// What a change is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Subject<'a> {
@@ -32,8 +16,16 @@ pub(super) enum Subject<'a> {
     Token(&'a str),
     /// The org of this id, of which nothing may be left.
     Org(&'a str),
-    /// The answers of one kind of the org of this id.
-    Answers(&'a str, Topic),
+    /// Whatever is shown of the org of this id.
+    Shown(&'a str),
+    /// The hook keys of the org of this id.
+    HookKeys(&'a str),
+    /// The hook key of this id.
+    HookKey(&'a str),
+    /// The inline hooks of the org of this id.
+    InlineHooks(&'a str),
+    /// The key sets of the org of this id.
+    KeySets(&'a str),
 }
 
 /// A counter for each subject, which rises with each change of it. The number of counters is fixed, so changes of
@@ -69,7 +61,12 @@ impl Versions {
 
     /// Says that `subject` has changed.
     pub(super) fn raise(&self, subject: Subject<'_>) {
-        if let Some(counter) = self.counters.get(self.counter(subject)) {
+        self.outdate(self.stamp(subject));
+    }
+
+    /// Sees to it that the stamp is not current.
+    pub(super) fn outdate(&self, stamp: Stamp) {
+        if let Some(counter) = self.counters.get(stamp.counter) {
             counter.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -104,9 +101,11 @@ mod tests {
             Subject::AnyToken,
             Subject::Token("a"),
             Subject::Org("a"),
-            Subject::Answers("a", Topic::HookKeys),
-            Subject::Answers("a", Topic::KeySets),
-            Subject::Answers("b", Topic::HookKeys),
+            Subject::Shown("a"),
+            Subject::HookKeys("a"),
+            Subject::HookKey("a"),
+            Subject::KeySets("a"),
+            Subject::HookKeys("b"),
         ];
         for changed in subjects {
             let stamps = subjects.map(|subject| (subject, versions.stamp(subject)));

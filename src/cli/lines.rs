@@ -32,49 +32,74 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        // Those of libraries that log in another manner say in their fields where they are from.
-        let normalized = event.normalized_metadata();
-        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        write_time(&mut writer)?;
-        let (name, color) = level(*metadata.level());
-        if self.colored {
-            write!(writer, " \x1b[{color}m{name}\x1b[0m ")?;
-        } else {
-            writer.write_char(' ')?;
-            writer.write_str(name)?;
-            writer.write_char(' ')?;
-        }
-        writer.write_str(metadata.target())?;
-        writer.write_char(':')?;
-        let mut fields = Fields { writer: &mut writer, outcome: Ok(()) };
-        event.record(&mut fields);
-        fields.outcome?;
-        writer.write_char('\n')
+        // Taken out: what is shown may write a line itself while it is shown. A thread that ends may have none left.
+        let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+        scratch.line.clear();
+        let outcome = self.compose(&mut scratch, event).and_then(|()| writer.write_str(&scratch.line));
+        drop(SCRATCH.try_with(|place| place.replace(scratch)));
+        outcome
     }
 }
 
-thread_local! {
-    /// The last second that was written, since the epoch, and how.
-    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+impl Lines {
+    fn compose(&self, scratch: &mut Scratch, event: &Event<'_>) -> fmt::Result {
+        // Those of libraries that log in another manner say in their fields where they are from.
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        scratch.write_time();
+        let line = &mut scratch.line;
+        let (name, color) = level(*metadata.level());
+        if self.colored {
+            write!(line, " \x1b[{color}m{name}\x1b[0m ")?;
+        } else {
+            line.push(' ');
+            line.push_str(name);
+            line.push(' ');
+        }
+        line.push_str(metadata.target());
+        line.push(':');
+        let mut fields = Fields { line, outcome: Ok(()) };
+        event.record(&mut fields);
+        fields.outcome?;
+        line.push('\n');
+        Ok(())
+    }
 }
 
-/// Writes the time in UTC to the microsecond (RFC 3339). What a second has in common is made once.
-fn write_time(writer: &mut Writer<'_>) -> fmt::Result {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the log has the time of the system, whatever clock the service has"
-    )]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    SECOND.with_borrow_mut(|(second, text)| {
+/// What a thread needs to make a line, and keeps.
+#[derive(Default)]
+struct Scratch {
+    /// Each piece of a line would cost a call of the writer.
+    line: String,
+    /// The last second that was written, since the epoch, and how.
+    second: (u64, String),
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl Scratch {
+    /// Writes the time in UTC to the microsecond (RFC 3339). What a second has in common is made once.
+    fn write_time(&mut self) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the log has the time of the system, whatever clock the service has"
+        )]
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (second, text) = &mut self.second;
         if now.as_secs() != *second || text.is_empty() {
             let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
             let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
             *text = time.format("%Y-%m-%dT%H:%M:%S.").to_string();
             *second = now.as_secs();
         }
-        writer.write_str(text)
-    })?;
-    write!(writer, "{:06}Z", now.subsec_micros())
+        self.line.push_str(text);
+        // With a digit in front, so that there are zeros.
+        let mut digits = itoa::Buffer::new();
+        self.line.push_str(digits.format(1_000_000 + now.subsec_micros()).get(1..).unwrap_or_default());
+        self.line.push('Z');
+    }
 }
 
 /// Its name, of five characters, and its colour on a terminal.
@@ -89,57 +114,67 @@ fn level(level: Level) -> (&'static str, u8) {
 }
 
 /// Writes fields one after the other. The message has no name.
-struct Fields<'a, 'w> {
-    writer: &'a mut Writer<'w>,
+struct Fields<'a> {
+    line: &'a mut String,
     outcome: fmt::Result,
 }
 
-impl Fields<'_, '_> {
-    fn put(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
         let name = field.name();
         // Of these, [`Lines`] has made the module.
         if self.outcome.is_err() || name.starts_with("log.") {
             return;
         }
-        self.outcome = (|| {
-            self.writer.write_char(' ')?;
-            if name != "message" {
-                self.writer.write_str(name)?;
-                self.writer.write_char('=')?;
-            }
-            value(self.writer)
-        })();
+        self.line.push(' ');
+        if name != "message" {
+            self.line.push_str(name);
+            self.line.push('=');
+        }
+        self.outcome = value(self.line);
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |writer| {
-            if value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
-                writer.write_char('"')?;
-                writer.write_str(value)?;
-                return writer.write_char('"');
+        self.put(field, |line| {
+            if is_plain(value) {
+                line.push('"');
+                line.push_str(value);
+                line.push('"');
+                return Ok(());
             }
-            write!(writer, "{value:?}")
+            write!(line, "{value:?}")
         });
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |writer| write!(writer, "{value}"));
+        self.put(field, |line| {
+            line.push_str(itoa::Buffer::new().format(value));
+            Ok(())
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, |writer| write!(OneLine(writer), "{value:?}"));
+        self.put(field, |line| write!(OneLine(line), "{value:?}"));
     }
 }
 
-/// Escapes what would end the line, or command a terminal.
-struct OneLine<'a, 'w>(&'a mut Writer<'w>);
+/// Whether a text can stand in quotes as it is. All bytes are looked at, which is quicker than to ask after each
+/// whether to go on.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    text.bytes().fold(true, |all, byte| all & plain(byte))
+}
 
-impl Write for OneLine<'_, '_> {
+/// Escapes what would end the line, or command a terminal.
+struct OneLine<'a>(&'a mut String);
+
+impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if !text.chars().any(char::is_control) {
-            return self.0.write_str(text);
+            self.0.push_str(text);
+            return Ok(());
         }
         text.chars().try_for_each(|character| match character {
             character if character.is_control() => write!(self.0, "{}", character.escape_debug()),

@@ -122,9 +122,8 @@ fn random_uuid(entropy: &dyn Entropy) -> Result<Uuid> {
 /// The id of one request, made of random bytes: 32 lower-case hexadecimal digits (contract §1, recorded since 2025).
 #[must_use]
 pub fn request_id(random: [u8; 16]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |value: u8| DIGITS.get(usize::from(value)).map_or('0', |digit| char::from(*digit));
-    random.into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    // No UUID, but written as one would be without its hyphens.
+    Uuid::from_bytes(random).simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
 }
 
 /// The id of one error answer: `oae` and 22 characters of `[A-Za-z0-9_-]` (contract §2, recorded).

@@ -112,7 +112,7 @@ fn credentials(request: &HttpRequest) -> Result<ApiToken, Failure> {
         }
     }
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Error::new(Kind::NoCredentials))?;
-    let text = header.to_str().unwrap_or_default();
+    let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default();
     ssws_token(text).ok_or_else(|| match scheme(text, "Bearer") {
         // OAuth access tokens are not issued here; RFC 6750 §3.1 says how to tell a client so.
         Some(_) => Failure::InvalidBearer,

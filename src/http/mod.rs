@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
 use actix_web::{HttpServer, web};
 use percent_encoding::percent_decode_str;
 
@@ -56,7 +55,7 @@ pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Ser
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(app.clone())
-            .wrap(from_fn(observe::observe))
+            .wrap_fn(observe::observe)
             .configure(routes::configure)
             .default_service(web::to(error::unknown_path))
     });

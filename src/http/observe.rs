@@ -4,12 +4,11 @@ use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 
@@ -44,16 +43,23 @@ const COMMON: [(HeaderName, HeaderValue); 6] = [
     (header::VARY, HeaderValue::from_static("Accept-Encoding")),
 ];
 
-/// The middleware; see the module.
-pub async fn observe(
+/// The middleware; see the module. A function of the service, and not of `Next`, which would box each call of it.
+pub fn observe<S, B>(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let exchange = Exchange::begin(&request)?;
-    // A handler that panics must not take down the connection with the other requests on it.
-    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(response) => Ok(exchange.end(response?.map_into_boxed_body())),
-        Err(_) => Err(exchange.fault()),
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse, actix_web::Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    let begun = Exchange::begin(&request).map(|exchange| (exchange, service.call(request)));
+    async move {
+        let (exchange, answering) = begun?;
+        // A handler that panics must not take down the connection with the other requests on it.
+        match AssertUnwindSafe(answering).catch_unwind().await {
+            Ok(response) => Ok(exchange.end(response?.map_into_boxed_body())),
+            Err(_) => Err(exchange.fault()),
+        }
     }
 }
 

@@ -19,18 +19,17 @@ use crate::error::Error;
 /// What a handler of GET returns.
 pub type Shown = Result<HttpResponse, Failure>;
 
-/// The answer to a request about `topic`: from memory, else what `make` makes of the database. It must hang on
-/// nothing but the org, path and query, and `base`, where links in it lead.
+/// The answer to a request: from memory, else what `make` makes of the database. It must hang on nothing but the org,
+/// path and query, and `base`, where links in it lead.
 pub async fn remembered(
     app: &App,
     request: &HttpRequest,
     org: &OrgId,
     base: &str,
-    topic: Topic,
-    make: impl AsyncFnOnce() -> Result<Body, Failure>,
+    make: impl AsyncFnOnce() -> Result<(Topic, Body), Failure>,
 ) -> Shown {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    let body = app.cache.answer(Question { org, base, path }, topic, make).await?;
+    let body = app.cache.answer(Question { org, base, path }, make).await?;
     send(app, request, body).await
 }
 

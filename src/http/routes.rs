@@ -16,7 +16,7 @@ use crate::domain::permission::Permission;
 
 /// The contract, served as it is.
 static OPENAPI: LazyLock<Arc<Body>> =
-    LazyLock::new(|| Arc::new(Body::new("application/yaml", include_str!("../../openapi.yaml"))));
+    LazyLock::new(|| Arc::new(Body::new("application/yaml", include_bytes!("../../openapi.yaml"))));
 
 /// Every operation of the service.
 #[must_use]

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use hook_keys::domain::Timestamp;
 use hook_keys::domain::channel::{HookUrl, unknown_hook_key};
@@ -234,7 +233,7 @@ async fn a_handler_that_panics_answers_500_in_oktas_shape_and_the_connection_liv
             let server = HttpServer::new(move || {
                 App::new()
                     .app_data(data.clone())
-                    .wrap(from_fn(observe::observe))
+                    .wrap_fn(observe::observe)
                     .route("/fine", web::get().to(async || HttpResponse::NoContent()))
                     .default_service(web::to(async || -> HttpResponse { panic!("on purpose") }))
             });

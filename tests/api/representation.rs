@@ -206,9 +206,14 @@ async fn answers_are_from_memory_until_something_they_hang_on_is_written() {
     assert!(client.get("/key-sets").await.text.contains("unseen"), "sets hang on sets");
     assert!(client.get(&key).await.text.contains("\"seen\""), "keys do not");
     client.create("b").await;
-    assert!(client.get(&key).await.text.contains("unseen"));
+    assert!(client.get("/api/v1/hook-keys").await.text.contains("unseen"), "the list hangs on every key");
+    assert!(client.get(&key).await.text.contains("\"seen\""), "a key does not hang on the others");
+    assert_eq!(client.get(&public).await.text, remembered);
+    client.put(&key, json!({ "name": "renamed" })).await.expect(200);
+    assert!(client.get(&key).await.text.contains("renamed"));
     assert!(client.get(&public).await.text.contains("0000000000"));
     assert!(client.get(&made).await.text.contains("\"seen\""), "hooks do not hang on keys");
+    server.sql("UPDATE hook_keys SET name = 'unseen' WHERE name = 'renamed'");
     client.create_hook(hook("b", http_channel("https://example.com/hook"))).await;
     for path in &named {
         assert!(client.get(path).await.text.contains("unseen"), "{path}");

@@ -21,9 +21,9 @@ pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRe
     let make = async || {
         let (filter, page) = (tag_filter(&request)?, page(&request)?);
         let found = app.key_sets.list(org, filter, page).await?;
-        body(&ListBody::new(&request, &found, KeySetBody::new))
+        Ok((Topic::KeySets, body(&ListBody::new(&request, &found, KeySetBody::new))?))
     };
-    remembered(&app, &request, org, "", Topic::KeySets, make).await
+    remembered(&app, &request, org, "", make).await
 }
 
 /// `POST /key-sets`: makes a key set.
@@ -43,9 +43,9 @@ pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpReq
     let org = &authed.caller.org;
     let make = async || {
         let set = app.key_sets.find(org, selector(&request, "set")?).await?;
-        body(&KeySetBody::new(&set))
+        Ok((Topic::KeySets, body(&KeySetBody::new(&set))?))
     };
-    remembered(&app, &request, org, "", Topic::KeySets, make).await
+    remembered(&app, &request, org, "", make).await
 }
 
 /// `PUT /key-sets/{set}`: makes or replaces the key set. An id in the body does not count.

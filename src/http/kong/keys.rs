@@ -93,8 +93,8 @@ async fn read(body: Body) -> Result<KeyDraft, Failure> {
 fn body(shown: &impl Serialize, sight: Sight) -> Result<cache::Body, Failure> {
     let text = text(shown)?;
     Ok(match sight {
-        Sight::Public => cache::Body::new(JSON, text),
-        Sight::Private => cache::Body::private(JSON, text),
+        Sight::Public => cache::Body::new(JSON, &text),
+        Sight::Private => cache::Body::private(JSON, &text),
     })
 }
 

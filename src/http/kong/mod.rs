@@ -35,7 +35,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
 
 /// The body of an answer that shows nothing sealed.
 pub(super) fn body(shown: &impl Serialize) -> Result<Body, Failure> {
-    Ok(Body::new(JSON, text(shown)?))
+    Ok(Body::new(JSON, &text(shown)?))
 }
 
 /// A segment of the path, decoded to the end: the router leaves `%2F`, `%2B` and `%25` as they are.

@@ -33,7 +33,7 @@ pub async fn get(_: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest)
         Entity::Keys => KEYS,
         Entity::KeySets => KEY_SETS,
     };
-    show(&app, &request, cache::Body::new(JSON, schema)).await
+    show(&app, &request, cache::Body::new(JSON, schema.as_bytes())).await
 }
 
 /// `POST /{entity}/validate`: whether the entity could be stored, as far as that can be told without looking at

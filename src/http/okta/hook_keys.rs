@@ -5,10 +5,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
 use super::{Answer, body, json, parameter};
 use crate::app::App;
-use crate::cache::Topic;
+use crate::cache::{self, Topic};
 use crate::domain::hook_key::RESOURCE;
-use crate::domain::ids::{HookKeyId, KeyId};
+use crate::domain::ids::{HookKeyId, KeyId, OrgId};
 use crate::error::Error;
+use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, query};
 use crate::http::representation::{Shown, remembered};
 
@@ -17,9 +18,10 @@ pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request:
     let org = &authed.caller.org;
     let make = async || {
         let keys = app.hook_keys.list(org).await?;
-        body(&keys.iter().map(|key| HookKeyBody::new(key, false)).collect::<Vec<_>>())
+        let bodies: Vec<_> = keys.iter().map(|key| HookKeyBody::new(key, false)).collect();
+        Ok((Topic::HookKeys, body(&bodies)?))
     };
-    remembered(&app, &request, org, "", Topic::HookKeys, make).await
+    remembered(&app, &request, org, "", make).await
 }
 
 /// `POST /`: makes a key pair. Answers 200, not 201, as Okta does.
@@ -36,14 +38,14 @@ pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: 
     let make = async || {
         let segment = parameter(&request, "id");
         if let Some(key_id) = KeyId::parse(segment) {
-            return body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?));
+            return public_half(&app, org, key_id).await;
         }
         let key = app.hook_keys.find(org, hook_key_id(segment)?).await?;
         // Other values and other parameters are ignored.
         let expand = query(&request, "expand").is_some_and(|value| value == "publickey");
-        body(&HookKeyBody::new(&key, expand))
+        Ok((Topic::HookKey(key.id.clone()), body(&HookKeyBody::new(&key, expand))?))
     };
-    remembered(&app, &request, org, "", Topic::HookKeys, make).await
+    remembered(&app, &request, org, "", make).await
 }
 
 /// `GET /public/{keyId}`: the public half alone.
@@ -52,9 +54,9 @@ pub async fn get_public(authed: Authed<InlineHooksRead>, app: web::Data<App>, re
     let make = async || {
         let segment = parameter(&request, "keyId");
         let key_id = KeyId::parse(segment).ok_or_else(|| Error::not_found(RESOURCE, segment))?;
-        body(&PublicJwk::new(&app.hook_keys.find_by_key_id(org, key_id).await?))
+        public_half(&app, org, key_id).await
     };
-    remembered(&app, &request, org, "", Topic::HookKeys, make).await
+    remembered(&app, &request, org, "", make).await
 }
 
 /// `PUT /{id}`: renames the key.
@@ -73,6 +75,11 @@ pub async fn replace(
 pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
     app.hook_keys.delete(&authed.caller.org, hook_key_id(parameter(&request, "id"))?).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+async fn public_half(app: &App, org: &OrgId, key_id: KeyId) -> Result<(Topic, cache::Body), Failure> {
+    let key = app.hook_keys.find_by_key_id(org, key_id).await?;
+    Ok((Topic::HookKey(key.id.clone()), body(&PublicJwk::new(&key))?))
 }
 
 /// An id of another form is the id of nothing.

@@ -25,7 +25,7 @@ pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request:
         let bodies: Vec<_> = hooks.iter().map(|hook| InlineHookBody::new(hook, base)).collect();
         body(&hooks, &bodies)
     };
-    remembered(&app, &request, org, base, Topic::InlineHooks, make).await
+    remembered(&app, &request, org, base, make).await
 }
 
 /// `POST /`: makes a hook, ACTIVE from birth.
@@ -47,7 +47,7 @@ pub async fn get(authed: Authed<InlineHooksRead>, app: web::Data<App>, request: 
         let hook = app.inline_hooks.find(org, hook_id(&request)?).await?;
         body(std::slice::from_ref(&hook), &InlineHookBody::new(&hook, base))
     };
-    remembered(&app, &request, org, base, Topic::InlineHooks, make).await
+    remembered(&app, &request, org, base, make).await
 }
 
 /// `PUT /{id}`: replaces all that its owner decides; the status stays.
@@ -125,10 +125,11 @@ pub async fn execute(
 }
 
 /// The body of an answer that shows these hooks. Their headers are sealed at rest.
-fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<cache::Body, Failure> {
+fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<(Topic, cache::Body), Failure> {
     let text = text(shown)?;
     let private = hooks.iter().any(|hook| !hook.channel.headers.is_empty());
-    Ok(if private { cache::Body::private(JSON, text) } else { cache::Body::new(JSON, text) })
+    let body = if private { cache::Body::private(JSON, &text) } else { cache::Body::new(JSON, &text) };
+    Ok((Topic::InlineHooks, body))
 }
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {

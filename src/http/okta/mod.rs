@@ -23,7 +23,7 @@ fn json(body: &impl Serialize) -> HttpResponse {
 
 /// The body of an answer that shows nothing sealed.
 fn body(shown: &impl Serialize) -> Result<Body, Failure> {
-    Ok(Body::new(JSON, text(shown)?))
+    Ok(Body::new(JSON, &text(shown)?))
 }
 
 fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
