@@ -77,7 +77,8 @@ async function startService(t, answer) {
     const { method, url: path, headers } = request;
     const call = { method, path, headers, body: Buffer.concat(parts).toString() };
     calls.push(call);
-    const [status, body, more] = await answer(call);
+    const failed = (error) => [500, { error: `${error}` }];
+    const [status, body, more] = await Promise.resolve(call).then(answer).catch(failed);
     response.writeHead(status, { "content-type": "application/json", ...more });
     response.end(typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));
   });
