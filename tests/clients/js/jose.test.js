@@ -2,7 +2,7 @@
 "use strict";
 
 const assert = require("node:assert/strict");
-const { createPrivateKey, createPublicKey } = require("node:crypto");
+const { createPrivateKey, createPublicKey, generateKeyPairSync } = require("node:crypto");
 const { test } = require("node:test");
 const jose = require("jose");
 const { startServer, startService } = require("./server.js");
@@ -155,6 +155,18 @@ test("A key that is brought in one format is the same key in the other", async (
     });
   }
 
+  await t.test("numbers of a curve that begin with zeros keep them in both formats", async () => {
+    for (const member of ["x", "y", "d"]) {
+      const { jwk, key } = keyWithZeros(member);
+      const name = `zeros-${member}`;
+      await server.json("POST", "/keys", { name, kid: name, jwk: JSON.stringify({ ...jwk, kid: name }) });
+      const { pem } = await get(name, "pem");
+      assert.ok(createPrivateKey(pem.private_key).equals(key));
+      await server.json("PUT", `/keys/${name}`, { kid: name, pem });
+      assert.deepEqual(JSON.parse((await get(name, "jwk")).jwk), { ...jwk, kid: name });
+    }
+  });
+
   await t.test("the keys of a key set make a JWK set in which jose finds each of them by its kid", async () => {
     const headers = { authorization: `SSWS ${reader}` };
     const { data, next } = await (await server.fetch("/key-sets/all/keys", { headers })).json();
@@ -176,6 +188,15 @@ test("A key that is brought in one format is the same key in the other", async (
 
 function nameOf(alg, { crv, modulusLength }) {
   return [alg, crv ?? modulusLength].filter(Boolean).join("-");
+}
+
+/** A key of P-256 of which this number begins with an octet of zeros: about one of 256 does. */
+function keyWithZeros(member) {
+  for (;;) {
+    const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+    const jwk = key.export({ format: "jwk" });
+    if (Buffer.from(jwk[member], "base64url")[0] === 0) return { jwk, key };
+  }
 }
 
 /** The halves of both pairs must belong together, whichever of them does which part of the work. */
