@@ -111,7 +111,7 @@ impl Fields {
         let seconds = match self.members.remove(field) {
             None | Some(Value::Null) => return None,
             Some(Value::String(text)) if self.is_form => text.parse().ok(),
-            Some(value) => value.as_i64(),
+            Some(value) => whole(&value),
         };
         let moment = match seconds {
             None => Err("expected an integer".to_owned()),
@@ -164,6 +164,12 @@ impl Fields {
             }
         }
     }
+}
+
+/// A whole number, which some clients write with a fraction of zero: their language knows one kind of numbers.
+fn whole(value: &Value) -> Option<i64> {
+    let with_fraction = || value.as_f64().filter(|number| number.fract() == 0.0);
+    value.as_i64().or_else(|| format!("{:.0}", with_fraction()?).parse().ok())
 }
 
 /// The members of a record.

@@ -105,30 +105,35 @@ fn steps(name: &str) -> Result<Vec<Step>, String> {
 
 fn put(slot: &mut Value, steps: &[Step], text: String) -> Result<(), String> {
     match (steps, slot) {
-        ([Step::Member(name), rest @ ..], Value::Object(members)) => {
-            put(members.entry(name).or_insert(Value::Null), rest, text)
-        }
-        ([Step::Member(_), ..], slot @ Value::Null) => {
-            *slot = Value::Object(Map::new());
-            put(slot, steps, text)
-        }
-        ([Step::Item(_)], slot @ Value::Null) => {
-            *slot = Value::Array(vec![leaf(text)]);
-            Ok(())
-        }
+        ([Step::Member(name), rest @ ..], Value::Object(members)) => match members.get_mut(name) {
+            Some(slot) => put(slot, rest, text),
+            None => {
+                members.insert(name.clone(), grown(rest, text)?);
+                Ok(())
+            }
+        },
         ([] | [Step::Item(_)], Value::Array(items)) => {
             items.push(leaf(text));
             Ok(())
         }
-        ([], slot @ Value::Null) => {
-            *slot = leaf(text);
-            Ok(())
-        }
-        ([] | [Step::Item(_)], slot @ Value::String(_)) => {
+        // Null is what was given before, too.
+        ([] | [Step::Item(_)], slot @ (Value::String(_) | Value::Null)) => {
             *slot = Value::Array(vec![slot.take(), leaf(text)]);
             Ok(())
         }
         _ => Err(CLASH.to_owned()),
+    }
+}
+
+/// The value of a field that is named for the first time.
+fn grown(steps: &[Step], text: String) -> Result<Value, String> {
+    match steps {
+        [] => Ok(leaf(text)),
+        [Step::Item(_)] => Ok(Value::Array(vec![leaf(text)])),
+        [Step::Member(name), rest @ ..] => {
+            Ok(Value::Object(Map::from_iter([(name.clone(), grown(rest, text)?)])))
+        }
+        [Step::Item(_), ..] => Err(CLASH.to_owned()),
     }
 }
 
@@ -163,6 +168,9 @@ mod tests {
             ("tags%5B2%5D=b&tags[1]=a", json!({ "tags": ["a", "b"] })),
             ("tags=a&tags=b&tags=c", json!({ "tags": ["a", "b", "c"] })),
             ("tags=a", json!({ "tags": "a" })),
+            ("tags=&tags=b", json!({ "tags": [null, "b"] })),
+            ("tags=b&tags=", json!({ "tags": ["b", null] })),
+            ("tags[]=&tags[]=b", json!({ "tags": [null, "b"] })),
             ("=x&a", json!({ "": "x", "a": null })),
         ] {
             assert_eq!(read(body), Ok(expected), "{body}");
@@ -173,6 +181,8 @@ mod tests {
     fn what_makes_no_tree_is_refused() {
         for (body, problem) in [
             ("set=x&set.name=y", CLASH),
+            ("set=&set.name=y", CLASH),
+            ("tags[1].a=x", CLASH),
             ("tags[]=a&tags.x=b", CLASH),
             ("a[=x", "a bracket in a name is not closed"),
             ("a.b.c.d.e.f.g.h.i=x", "a name has too many parts"),
