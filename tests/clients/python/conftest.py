@@ -109,3 +109,12 @@ def catcher():
     yield catcher
     catcher.shutdown()
     catcher.server_close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What Schemathesis counted, whatever the verdict."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", []):
+                if name == "schemathesis" and report.when == "call":
+                    terminalreporter.write_line(text)

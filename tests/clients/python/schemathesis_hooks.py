@@ -1,0 +1,148 @@
+"""What Schemathesis is told about this API. It is loaded by Schemathesis itself (SCHEMATHESIS_HOOKS), in each of its
+processes; test_schemathesis.py starts them and reads the report that is written at the end.
+
+- Hooks that are made up get addresses of a service of the test, so that nobody else is ever called.
+- Keys that are made up get key material that is real, or next to none of them would be taken.
+- Each request is also sent without a token, and with a token that may only read: these answers are checked too.
+- What the checks complain about although it is documented is listed in documented.py, and counted.
+"""
+
+import atexit
+import gc
+import json
+import os
+import re
+import threading
+from collections import Counter
+
+import hypothesis.strategies._internal.regex as hypothesis_regex
+import requests
+import schemathesis
+from documented import is_documented
+from key_material import with_real_material
+from schemathesis.specs.openapi import checks as conformance
+
+CATCHER = os.environ["CLIENTS_CATCHER"]  # the base URL of the one service that hooks may call
+TOKEN = os.environ["CLIENTS_TOKEN"]  # one that may do everything
+READER = os.environ["CLIENTS_READER"]  # a token that may only read
+REPORT = os.environ["CLIENTS_REPORT"]  # where to write what was counted
+
+counts = {"cases": Counter(), "statuses": Counter(), "documented": Counter(), "repeated": Counter()}
+outside = []  # hooks that point elsewhere: there must be none
+session = threading.local()
+
+# Millions of small objects live long here; looking for circles among them took a fifth of the time.
+gc.set_threshold(100_000, 50, 100)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    operation = case.operation.definition.raw.get("operationId", "")
+    if operation in ("createInlineHook", "replaceInlineHook", "updateInlineHook"):
+        case.body = to_catcher(case.body)
+    elif case.meta and case.meta.generation.mode.is_positive and isinstance(case.body, dict):
+        if operation in ("createKey", "upsertKey", "replaceKey", "updateKey", "createKeyInKeySet", "replaceKeyInKeySet",
+                         "updateKeyOfKeySet", "validateEntity"):
+            case.body = with_real_material(case.body, case.media_type)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    phase = case.meta.phase.name.value if case.meta else "other"
+    counts["cases"][f"{phase} {case.operation.label}"] += 1
+    counts["statuses"][f"{case.operation.label} {response.status_code}"] += 1
+    if case.path.startswith("/api/v1/inlineHooks") and response.status_code == 200:
+        for address in re.findall(r'"(?:uri|tokenUrl)":"([^"]*)"', response.text):
+            if not address.startswith(CATCHER):
+                outside.append(address)
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    section = is_documented(failure, case, response)
+    if section:
+        counts["documented"][f"{type(failure).__name__}, {case.operation.label}: {section}"] += 1
+    return not section
+
+
+@schemathesis.check
+def refused_without_the_right(ctx, response, case):
+    """The same request without a token, and with one that may only read, changes nothing and is answered as described."""
+    phase = case.meta.phase.name.value if case.meta else "other"
+    permission = case.operation.definition.raw.get("x-permission")
+    if permission is None or phase == "coverage" or response.request.method != case.operation.method.upper():
+        return
+    headers = response.request.headers
+    if headers.get("Kong-Admin-Token", headers.get("Authorization")) not in (TOKEN, f"SSWS {TOKEN}"):
+        return  # This one was without a token, or with one that was made up.
+    okta = case.path.startswith("/api/")
+    for token in (None, READER):
+        answer = repeat(response.request, token)
+        counts["repeated"][f"{'reader' if token else 'nobody'} {case.operation.label}"] += 1
+        if token is None:
+            expected = [403] if okta else [401]
+        elif permission.endswith("manage"):
+            expected = [403]
+        else:
+            expected = [response.status_code]
+        # What is wrong before the token is looked at, such as a path that is not UTF-8, is answered as it was.
+        unread = response.status_code in (400, 404, 405) and answer.status_code == response.status_code
+        who = "a token that may only read" if token else "no token"
+        if answer.status_code not in expected and not (unread and case.meta.generation.mode.is_negative):
+            raise AssertionError(f"with {who}: {answer.status_code}, expected {expected[0]}")
+        for check in (conformance.status_code_conformance, conformance.content_type_conformance,
+                      conformance.response_headers_conformance, conformance.response_schema_conformance):
+            check(ctx, answer, case)
+
+
+def repeat(request, token):
+    if not hasattr(session, "requests"):
+        session.requests = requests.Session()
+        session.requests.trust_env = False
+    copy = request.copy()
+    for name in ("Authorization", "Kong-Admin-Token", "If-None-Match"):
+        copy.headers.pop(name, None)
+    if token:
+        copy.headers["Authorization"] = f"SSWS {token}"
+    if "If-None-Match" in request.headers:
+        copy.headers["If-None-Match"] = request.headers["If-None-Match"]
+    return schemathesis.Response.from_requests(session.requests.send(copy, allow_redirects=False, timeout=30), verify=True)
+
+
+def to_catcher(body):
+    """The body with the scheme and the host of every URL replaced, whatever form the body has."""
+    if isinstance(body, str):
+        moved = re.sub(r"(?i)https?://[^/?#]*", CATCHER, body, count=1)
+        return moved if len(moved) <= 1024 or len(body) > 1024 else moved[:1024]
+    if isinstance(body, dict):
+        return {name: to_catcher(value) for name, value in body.items()}
+    if isinstance(body, list):
+        return [to_catcher(value) for value in body]
+    data = getattr(body, "data", body)
+    if isinstance(data, bytes):
+        moved = re.sub(rb'(?i)https?://[^/?#"]*', CATCHER.encode(), data)
+        return type(body)(moved) if body is not data else moved
+    return body
+
+
+def remembered(make):
+    """A pattern of large classes, such as that of names, takes half a second to become a strategy, and is asked for
+    dozens of times."""
+    known = {}
+
+    def strategy(regex, fullmatch, *, alphabet, **more):
+        key = (getattr(regex, "pattern", regex), getattr(regex, "flags", 0), fullmatch, repr(alphabet), repr(more))
+        if key not in known:
+            known[key] = make(regex, fullmatch, alphabet=alphabet, **more)
+        return known[key]
+
+    return strategy
+
+
+hypothesis_regex.regex_strategy = remembered(hypothesis_regex.regex_strategy)
+
+
+@atexit.register
+def report():
+    with open(REPORT, "w", encoding="utf-8") as file:
+        json.dump({name: dict(counter) for name, counter in counts.items()} | {"outside": outside}, file)
