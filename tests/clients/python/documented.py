@@ -45,6 +45,8 @@ RULES = [
          "replaceKey.*", 200, r'^\{"created_at"', about=r"in body - (id|name)\b"),
     Rule("Kong §6, in a list an empty value is null, and null is no tag", "RejectedPositiveData",
          "(create|upsert|replace|update)Key.*", 400, r"\(tags\.\d+: expected a string\)"),
+    Rule("Kong §11, keys and key sets have each their own rules", "AcceptedNegativeData", "validateEntity", 200, "successful",
+         about=r"in body"),
     Rule("Kong §11, a verdict is what was asked for", "RejectedPositiveData", "validateEntity", 400, r'"code":2,'),
     Rule("Kong §7, a tag that nothing has", "AcceptedNegativeData", "listEntitiesByTag", 200, r'^\{"data":\[\],"next":null\}$'),
     Rule("Kong §7, an offset that is none", "RejectedPositiveData", "list.*", 400, r'"code":7\}$'),
@@ -55,7 +57,7 @@ RULES = [
     Rule("Kong §4, the key that comes out of a PATCH must be whole", "RejectedPositiveData", "updateKey|updateKeyOfKeySet",
          400, r'"code":2,"fields":\{"@entity":\["[^"]*(non-empty|must be set|must be equal)'),
     Rule("Kong §6, a field in two ways", "RejectedPositiveData", "(create|upsert|replace|update)Key.*|validateEntity", 400,
-         r"a field is given in two ways that exclude each other"),
+         r"a field is given in two ways that exclude each other|set\.(id|name): expected a string"),
     Rule("Kong §4, both formats, or no half of a PEM", "RejectedPositiveData", "(create|upsert|replace|update)Key.*|validateEntity",
          400, r"only one or none of these fields must be set: 'jwk', 'pem'|must be non-empty: 'private_key', 'public_key'"),
 ]
@@ -64,12 +66,19 @@ RULES = [
 def is_documented(failure, case, response):
     """The section that promises this answer, or nothing."""
     operation = case.operation.definition.raw.get("operationId", "")
+    if response.status_code == 400 and not response.content and not all(map(sendable, response.request.headers.values())):
+        return "Okta §3, a head that is not HTTP as it should be"
     for rule in RULES:
         if (type(failure).__name__ == rule.check and response.status_code == rule.status
                 and re.fullmatch(rule.operations, operation) and re.search(rule.answer, said(response), re.DOTALL)
                 and re.search(rule.about, failure.message)):
             return rule.section
     return None
+
+
+def sendable(value):
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    return not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", text)
 
 
 def said(response):

@@ -33,9 +33,11 @@ def with_real_material(body, media_type):
     if isinstance(body.get("pem"), dict):
         halves = {"private_key": private, "public_key": public}
         body["pem"] = {name: halves[name] if isinstance(value, str) else value for name, value in body["pem"].items()}
-    for name in body:
-        if name in ("pem.private_key", "pem[private_key]"):
-            body[name] = private
-        elif name in ("pem.public_key", "pem[public_key]"):
-            body[name] = public
+    for half, text in [("private_key", private), ("public_key", public)]:
+        # Both spellings at once would be a list.
+        if f"pem.{half}" in body:
+            body.pop(f"pem[{half}]", None)
+        for name in (f"pem.{half}", f"pem[{half}]"):
+            if name in body:
+                body[name] = text
     return body

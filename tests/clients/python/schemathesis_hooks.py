@@ -3,6 +3,7 @@ processes; test_schemathesis.py starts them and reads the report that is written
 
 - Hooks that are made up get addresses of a service of the test, so that nobody else is ever called.
 - Keys that are made up get key material that is real, or next to none of them would be taken.
+- Every other random request for one thing is for a thing that is there.
 - Each request is also sent without a token, and with a token that may only read: these answers are checked too.
 - What the checks complain about although it is documented is listed in documented.py, and counted.
 """
@@ -13,11 +14,13 @@ import json
 import os
 import re
 import threading
-from collections import Counter
+import zlib
+from collections import Counter, deque
 
 import hypothesis.strategies._internal.regex as hypothesis_regex
 import requests
 import schemathesis
+import yaml
 from documented import is_documented
 from key_material import with_real_material
 from schemathesis.specs.openapi import checks as conformance
@@ -30,6 +33,8 @@ REPORT = os.environ["CLIENTS_REPORT"]  # where to write what was counted
 counts = {"cases": Counter(), "statuses": Counter(), "documented": Counter(), "repeated": Counter()}
 outside = []  # hooks that point elsewhere: there must be none
 session = threading.local()
+documents = {}
+there = {kind: deque(maxlen=500) for kind in ("hook keys", "hooks", "idle hooks", "sets", "keys", "keys in sets")}
 
 # Millions of small objects live long here; looking for circles among them took a fifth of the time.
 gc.set_threshold(100_000, 50, 100)
@@ -46,8 +51,14 @@ def before_call(context, case, kwargs):
             case.body = with_real_material(case.body, case.media_type)
 
 
+    if case.meta and case.meta.phase.name.value == "fuzzing" and case.meta.generation.mode.is_positive:
+        aim(case, operation)
+
+
 @schemathesis.hook
 def after_call(context, case, response):
+    if 200 <= response.status_code < 300 and case.operation.method in ("post", "put"):
+        remember(case, response)
     phase = case.meta.phase.name.value if case.meta else "other"
     counts["cases"][f"{phase} {case.operation.label}"] += 1
     counts["statuses"][f"{case.operation.label} {response.status_code}"] += 1
@@ -95,6 +106,14 @@ def refused_without_the_right(ctx, response, case):
             check(ctx, answer, case)
 
 
+@schemathesis.deserializer("application/yaml")
+def parsed_once(context, response):
+    """openapi.yaml is always the same, and takes a tenth of a second to parse."""
+    if response.content not in documents:
+        documents[response.content] = yaml.safe_load(response.content)
+    return documents[response.content]
+
+
 def repeat(request, token):
     if not hasattr(session, "requests"):
         session.requests = requests.Session()
@@ -107,6 +126,42 @@ def repeat(request, token):
     if "If-None-Match" in request.headers:
         copy.headers["If-None-Match"] = request.headers["If-None-Match"]
     return schemathesis.Response.from_requests(session.requests.send(copy, allow_redirects=False, timeout=30), verify=True)
+
+
+def remember(case, response):
+    answer = response.json()
+    if not isinstance(answer, dict) or "id" not in answer:
+        return
+    if case.path.startswith("/api/v1/hook-keys"):
+        there["hook keys"].append({"id": answer["id"]})
+    elif case.path.startswith("/api/v1/inlineHooks"):
+        there["hooks" if answer["status"] == "ACTIVE" else "idle hooks"].append({"id": answer["id"]})
+    elif "kid" not in answer:
+        there["sets"].append({"set": answer["id"]})
+    else:
+        there["keys"].append({"key": answer["id"]})
+        if answer["set"]:
+            there["keys in sets"].append({"set": answer["set"]["id"], "key": answer["id"]})
+
+
+def aim(case, operation):
+    if operation == "deleteInlineHook":
+        known = there["idle hooks"]
+    elif case.path.startswith("/api/v1/hook-keys/{id}"):
+        known = there["hook keys"]
+    elif case.path.startswith("/api/v1/inlineHooks/{id}"):
+        known = there["hooks"]
+    elif case.path.startswith("/key-sets/{set}/keys/{key}"):
+        known = there["keys in sets"]
+    elif case.path.startswith("/key-sets/{set}"):
+        known = there["sets"]
+    else:
+        known = there["keys"] if case.path.startswith("/keys/{key}") else ()
+    if known and zlib.crc32(case.id.encode()) % 2:
+        case.path_parameters = dict(known[-1])
+        if case.operation.method == "delete":
+            known.pop()
+        known.rotate(1)
 
 
 def to_catcher(body):
