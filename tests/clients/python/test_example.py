@@ -98,7 +98,8 @@ def test_no_other_algorithm_key_or_kid_is_taken(own_key):
 
 
 def test_the_hook_is_answered_with_an_issued_token_only(service):
-    for headers in [{}, {"Authorization": "Bearer made-up"}, {"Authorization": "Bearer "}, {"Authorization": "Basic x"}]:
+    for value in ["Bearer made-up", "Bearer ", "Basic x", ""]:
+        headers = {"Authorization": value} if value else {}
         assert requests.post(f"{service}/hook", json=BODY, headers=headers, timeout=30).status_code == 401
 
 

@@ -78,7 +78,8 @@ def test_debians_jose_verifies_the_assertion(signed, jose, tmp_path):
     assert json.loads(payload)["aud"] == audience
 
 
-def test_every_library_refuses_the_assertion_when_it_was_altered_or_another_key_is_given(signed, server, jose, tmp_path):
+def test_every_library_refuses_the_assertion_when_it_was_altered_or_another_key_is_given(
+        signed, server, jose, tmp_path):
     assertion, public, audience = signed
     other = server.new_hook_key("Another")["_embedded"]
     head, body, signature = assertion.split(".")

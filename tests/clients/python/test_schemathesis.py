@@ -1,7 +1,7 @@
 """Schemathesis reads openapi.yaml, makes up requests of its own, good and bad, and judges every answer.
 
-All of its checks run in all of its phases: the examples of the document, the bounds of each schema, random requests, and
-chains along the links. schemathesis_hooks.py says what else is checked, documented.py what is no failure and why.
+All of its checks run in all of its phases: the examples of the document, the bounds of each schema, random requests,
+and chains along the links. schemathesis_hooks.py says what else is checked, documented.py what is no failure and why.
 
 The two APIs are tried at the same time, each on a server of its own. Each operation gets 200 random requests beside all
 others; HOOK_KEYS_LONG=1 makes that 2000. How many there were is printed at the end of the test run.
@@ -46,7 +46,8 @@ class Run:
         self.output = self.directory / "schemathesis.log"
         with self.output.open("wb") as output:
             # Schemathesis keeps notes in the current directory.
-            self.process = subprocess.Popen(command, cwd=directory, env=os.environ | variables, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                command, cwd=directory, env=os.environ | variables, stdout=output, stderr=output)
 
     def result(self):
         """The status, what was printed, and the report."""
@@ -115,7 +116,8 @@ def test_no_hook_ever_pointed_away_from_the_test(runs):
 
 def operations(side):
     of_okta = side == "Okta's side"
-    return {f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() if path.startswith("/api/") == of_okta
+    return {f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items()
+            if path.startswith("/api/") == of_okta
             for method in item if method in ("get", "put", "post", "patch", "delete")}
 
 
