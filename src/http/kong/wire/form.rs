@@ -105,13 +105,13 @@ fn steps(name: &str) -> Result<Vec<Step>, String> {
 
 fn put(slot: &mut Value, steps: &[Step], text: String) -> Result<(), String> {
     match (steps, slot) {
-        ([Step::Member(name), rest @ ..], Value::Object(members)) => match members.get_mut(name) {
-            Some(slot) => put(slot, rest, text),
-            None => {
-                members.insert(name.clone(), grown(rest, text)?);
-                Ok(())
+        ([Step::Member(name), rest @ ..], Value::Object(members)) => {
+            if let Some(slot) = members.get_mut(name) {
+                return put(slot, rest, text);
             }
-        },
+            members.insert(name.clone(), grown(rest, text)?);
+            Ok(())
+        }
         ([] | [Step::Item(_)], Value::Array(items)) => {
             items.push(leaf(text));
             Ok(())
