@@ -64,9 +64,53 @@ impl Keyring {
         Ok(Self { terms: open, current })
     }
 
+    /// Opens these terms and has them beside its own, or in their place where the number is the same.
+    pub fn with(&self, master: &MasterKey, terms: &[WrappedTerm]) -> Result<Self> {
+        let Self { terms: opened, .. } = Self::unwrap(master, terms)?;
+        let mut all = self.terms.clone();
+        all.extend(opened);
+        let current = all.keys().next_back().copied().unwrap_or(self.current);
+        Ok(Self { terms: all, current })
+    }
+
+    /// The same terms, wrapped by another master key. It opens each of them.
+    pub fn rewrap(
+        old: &MasterKey,
+        new: &MasterKey,
+        terms: &[WrappedTerm],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<WrappedTerm>> {
+        let keyring = Self::unwrap(old, terms)?;
+        let wrap = |(term, secret): (&u32, &Zeroizing<[u8; SECRET_LEN]>)| {
+            let row = term.to_string();
+            let wrapped = blob::seal(new.secret(), MASTER, WRAP_LABEL, &place(&row), &**secret, entropy)?;
+            Ok(WrappedTerm { term: *term, wrapped })
+        };
+        let rewrapped = keyring.terms.iter().map(wrap).collect::<Result<Vec<_>>>()?;
+        Self::unwrap(new, &rewrapped)?;
+        Ok(rewrapped)
+    }
+
+    /// The highest term.
+    #[must_use]
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
     /// Seals a value for its place.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
-        blob::seal(self.secret_of(self.current)?, self.current, VALUE_LABEL, place, plain, entropy)
+        self.seal_under(self.current, place, plain, entropy)
+    }
+
+    /// Seals a value for its place under one of the terms.
+    pub fn seal_under(
+        &self,
+        term: u32,
+        place: &Place<'_>,
+        plain: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>> {
+        blob::seal(self.secret_of(term)?, term, VALUE_LABEL, place, plain, entropy)
     }
 
     /// Opens the value at its place. The error says what is wrong with it, for the log.
