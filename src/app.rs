@@ -184,7 +184,8 @@ impl App {
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         let (db, cache) = (base.db.clone(), Arc::clone(&base.cache));
         let refresher = Refresher::start(db, cache, settings.cache.poll_interval).await?;
-        let recurring = Recurring::start(&base.background, base.tokens.clone(), refresher);
+        let recurring =
+            Recurring::start(&base.background, base.tokens.clone(), Arc::clone(&keyring), refresher);
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {

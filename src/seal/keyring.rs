@@ -54,7 +54,8 @@ impl Keyring {
                 .ok_or_else(|| {
                     Error::setup(format!(
                         "this master key does not open term {term} of the database's keyring: \
-                         start with the master key that this database was made with"
+                         start with the master key that this database was made with, or with the newest \
+                         one if `hook-keys keyring master rotate` was run since"
                     ))
                 })?;
             open.insert(*term, secret);
@@ -204,6 +205,35 @@ mod tests {
         let wrapped = [Keyring::new_term(&right, 1, &entropy).unwrap()];
         let error = Keyring::unwrap(&wrong, &wrapped).unwrap_err().to_string();
         assert!(error.contains("start with the master key"), "{error}");
+    }
+
+    #[test]
+    fn another_master_key_takes_over_all_terms_and_values_stay_as_they_are() {
+        let entropy = SystemEntropy::new();
+        let [old, new] = [(); 2].map(|()| MasterKey::generate(&entropy).unwrap());
+        let wrapped = [1, 2].map(|term| Keyring::new_term(&old, term, &entropy).unwrap());
+        let home = at("t", "c", "row", "org");
+        let sealed = Keyring::unwrap(&old, &wrapped).unwrap().seal(&home, b"secret", &entropy).unwrap();
+        let rewrapped = Keyring::rewrap(&old, &new, &wrapped, &entropy).unwrap();
+        assert_eq!(rewrapped.iter().map(|term| term.term).collect::<Vec<_>>(), [1, 2]);
+        assert!(Keyring::unwrap(&old, &rewrapped).is_err() && Keyring::unwrap(&new, &wrapped).is_err());
+        assert_eq!(**Keyring::unwrap(&new, &rewrapped).unwrap().open(&home, &sealed).unwrap(), *b"secret");
+        assert!(Keyring::rewrap(&new, &old, &wrapped, &entropy).is_err(), "it does not open them");
+    }
+
+    #[test]
+    fn a_keyring_takes_terms_along_and_forgets_none() {
+        let entropy = SystemEntropy::new();
+        let master = MasterKey::generate(&entropy).unwrap();
+        let [one, two] = [1, 2].map(|term| Keyring::new_term(&master, term, &entropy).unwrap());
+        let first = Keyring::unwrap(&master, &[one]).unwrap();
+        let home = at("t", "c", "row", "org");
+        let old = first.seal(&home, b"old", &entropy).unwrap();
+        let both = first.with(&master, &[two]).unwrap();
+        assert_eq!(**both.open(&home, &old).unwrap(), *b"old");
+        assert_eq!(blob::term(&both.seal(&home, b"new", &entropy).unwrap()).unwrap(), 2);
+        assert_eq!(blob::term(&both.seal_under(1, &home, b"x", &entropy).unwrap()).unwrap(), 1);
+        assert!(both.seal_under(3, &home, b"x", &entropy).is_err());
     }
 
     #[test]

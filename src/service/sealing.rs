@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::seal::{Keyring, MasterKey, Place, WrappedTerm, blob};
 use crate::store::keyring::Term;
 use crate::store::sealed::Column;
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, Db};
 
 /// Reads the master key from where the settings say it is, which may hold another one than at the start.
 pub type MasterSource = Box<dyn Fn() -> Result<MasterKey> + Send + Sync>;
@@ -64,6 +64,13 @@ impl Sealer {
             reread,
             unopened: AtomicU32::new(0),
         })
+    }
+
+    /// Learns of a new term before it is needed: later it may be wrapped by a master key that this process has not.
+    pub async fn keep_up(self: &Arc<Self>, db: &Db) {
+        let this = Arc::clone(self);
+        // Where the database is away, or the term does not open, others say so.
+        drop(db.read(move |conn| this.newest(conn)).await);
     }
 
     /// Seals a value for its place, within the transaction that stores it.

@@ -38,7 +38,10 @@ async fn a_sound_installation_has_nothing_wrong() {
     let text = stdout(&on(&data, &["doctor"]));
     let key = data.join("master.key");
     assert!(text.contains(&format!("ok     master key: the file {} of mode 0600", key.display())), "{text}");
-    assert!(text.contains("seals 1 value(s), and new ones") && text.contains("1 sealed value(s) open"), "{text}");
+    assert!(
+        text.contains("seals 1 value(s), and new ones") && text.contains("1 sealed value(s) open"),
+        "{text}"
+    );
     assert!(text.ends_with("0 wrong, 0 at risk\n"), "{text}");
     let output = on(&data, &["doctor", "--json"]);
     assert_eq!((found(&output, "wrong"), found(&output, "risk")), (vec![], vec![]));
@@ -65,7 +68,10 @@ async fn what_is_wrong_is_told_with_what_mends_it_and_exit_code_1() {
     chmod(&data, 0o700);
     sql(&file, "UPDATE hook_keys SET private_key = CAST(x'0100000009' || substr(private_key, 6) AS BLOB)");
     wrong("1 sealed value(s) belong to no term", "hook-keys keyring verify");
-    wrong(&format!("{id}: hook_keys.private_key: sealed value: the keyring has no term 9"), "restore a backup");
+    wrong(
+        &format!("{id}: hook_keys.private_key: sealed value: the keyring has no term 9"),
+        "restore a backup",
+    );
     sql(&file, "DELETE FROM hook_keys");
     assert_eq!(found(&doctor(), "wrong"), []);
     let right = std::fs::read(&key).unwrap();

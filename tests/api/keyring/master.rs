@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::harness::process::{Dev, complaint, on, stdout};
 use crate::harness::path_of;
+use crate::harness::process::{Dev, complaint, on, stdout};
 
 fn scene() -> (tempfile::TempDir, PathBuf, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -31,7 +31,10 @@ async fn another_master_key_takes_the_place_of_the_old_one_under_a_server_that_r
         format!("2 term(s) open with the master key in {shown}, and no more with the one in {old}\n")
     );
     let next = String::from_utf8(rotated.stderr).unwrap();
-    assert!(next.contains(&format!("before the next start: cp -p {old} {old}.old && mv {shown} {old}")), "{next}");
+    assert!(
+        next.contains(&format!("before the next start: cp -p {old} {old}.old && mv {shown} {old}")),
+        "{next}"
+    );
     assert_eq!(std::fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o600);
     // The server has opened the data keys long ago.
     client.create("after").await;
