@@ -136,12 +136,11 @@ async fn load(client: Client, number: usize, path: String, end: Arc<AtomicBool>,
         if end.load(SeqCst) {
             return;
         }
-        let name = format!("load{number}");
-        let mut jwk = ec_jwk(&name);
-        jwk["turn"] = turn.into();
-        client.put(&of_key, key_of(&jwk)).await.expect(200);
-        let shown = client.get(&of_key).await.expect(200).json();
-        assert_eq!(shown["jwk"], jwk.to_string());
+        // A text is kept byte for byte.
+        let mut body = key_of(&ec_jwk(&format!("load{number}")));
+        body["jwk"] = format!("{}{}", body["jwk"].as_str().unwrap(), " ".repeat(turn % 50)).into();
+        client.put(&of_key, body.clone()).await.expect(200);
+        assert_eq!(client.get(&of_key).await.expect(200).json()["jwk"], body["jwk"]);
         if number == 0 {
             client.put(&path, sealed_hook("hook", &turn.to_string())).await.expect(200);
         }
