@@ -1,6 +1,7 @@
 //! The keyring's life: made at the first start, opened at every start, inspected and changed by operators.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -24,6 +25,9 @@ const PAGE: i64 = 200;
 
 /// Values that one transaction of [`Keyrings::reseal`] writes: a few milliseconds in which others wait.
 const BATCH: i64 = 50;
+
+/// How long it leaves to others then: who waits for the right to write on SQLite asks for it now and again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The least prefix of a value that names a term.
 const LEAST: [u8; 5] = blob::prefix(0);
@@ -203,6 +207,7 @@ impl Keyrings {
                 }
                 outcome.done += self.seal_anew(sealer, column, opened).await?;
                 report(seen, total.max(seen));
+                tokio::time::sleep(PAUSE).await;
             }
         }
         // Others may have made another term meanwhile, or put back what is older.

@@ -22,15 +22,11 @@ pub(super) fn master_key(found: &mut Findings, settings: &Settings, in_data_dir:
     if let Err(error) = app::master_key(settings) {
         return found.error(about, &error);
     }
-    let path = match &settings.master_key {
-        MasterKeySource::File(path) => path,
-        _ => {
-            return found.risk(
-                about,
-                format!("the variable {MASTER_KEY_VARIABLE}: whoever may read the environment of the process has it"),
-                "put it into a file of mode 0600 and name that in master_key_file",
-            );
-        }
+    let MasterKeySource::File(path) = &settings.master_key else {
+        let what = format!(
+            "the variable {MASTER_KEY_VARIABLE}: whoever may read the environment of the process has it"
+        );
+        return found.risk(about, what, "put it into a file of mode 0600 and name that in master_key_file");
     };
     let shown = path.display();
     let Ok(metadata) = fs::metadata(path) else { return };

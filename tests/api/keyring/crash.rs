@@ -21,7 +21,7 @@ use crate::harness::{Client, Database, path_of_hook};
 const KEYS: usize = 150;
 
 /// The longest pause before a kill. A command that was quicker than that is not killed, and that is fine too.
-const LONGEST: Duration = Duration::from_millis(120);
+const LONGEST: Duration = Duration::from_millis(50);
 
 /// The commands on the database of a server, and the files that the master key may be in: the server's comes first.
 struct Scene {
