@@ -139,15 +139,15 @@ impl Sealer {
     fn read_again(&self, conn: &mut Conn) -> Result<Vec<(u32, Timestamp)>> {
         let terms = store::keyring::list(conn)?;
         let there: Vec<_> = terms.iter().map(|term| (term.term, term.created)).collect();
-        let known = self.known();
+        // Held until the end: of two who learn at once, neither must undo what the other has learnt.
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<_> = terms.into_iter().filter(|term| !known.has(term.term, term.created)).collect();
         let Some(newest) = new.last().map(|term| term.term) else { return Ok(there) };
         let mut made = known.made.clone();
         made.extend(new.iter().map(|term| (term.term, term.created)));
         match self.opened(&known.keyring, &wrapped(new)) {
             Ok(keyring) => {
-                let learnt = Arc::new(Known { keyring, made });
-                *self.known.write().unwrap_or_else(PoisonError::into_inner) = learnt;
+                *known = Arc::new(Known { keyring, made });
                 tracing::info!(term = newest, "the keyring has a new term");
             }
             // Told once: it is found again with every value.
