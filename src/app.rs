@@ -1,5 +1,6 @@
 //! Everything a request needs, put together once.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
+use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
@@ -171,7 +173,8 @@ impl Base {
 impl App {
     /// Opens the keyring, starts the key pool and the recurring tasks.
     pub async fn build(settings: &Settings, files: &Files, base: Base) -> Result<Self> {
-        let keyring = Arc::new(base.keyring.open_or_create(&files.master_key).await?);
+        let keyring =
+            Arc::new(base.keyring.open_or_create(&files.master_key, master_source(settings)).await?);
         let pool = match base.parts.pool {
             Some(pool) => pool,
             None => Arc::new(KeyPool::start(settings.pool_size)?),
@@ -181,7 +184,8 @@ impl App {
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         let (db, cache) = (base.db.clone(), Arc::clone(&base.cache));
         let refresher = Refresher::start(db, cache, settings.cache.poll_interval).await?;
-        let recurring = Recurring::start(&base.background, base.tokens.clone(), refresher);
+        let recurring =
+            Recurring::start(&base.background, base.tokens.clone(), Arc::clone(&keyring), refresher);
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {
@@ -280,7 +284,7 @@ fn place(settings: &DatabaseSettings) -> Result<Place> {
 /// What the settings name files for, read. A start reads them before it touches the database.
 pub struct Files {
     /// The master key.
-    pub master_key: MasterKey,
+    pub master_key: Arc<MasterKey>,
     /// Certificates that calls trust beside the system's.
     pub roots: Option<Roots>,
 }
@@ -291,13 +295,24 @@ impl Files {
         let roots = settings.outbound.ca_file.as_deref().map(Roots::read).transpose()?;
         // Those of the database are read again when it is opened, which not only a server does.
         place(&settings.database)?;
-        Ok(Self { master_key: master_key(settings)?, roots })
+        Ok(Self { master_key: Arc::new(master_key(settings)?), roots })
     }
 }
 
 /// A new master key in its text form, for a file.
 pub fn new_master_key(parts: &Parts) -> Result<Zeroizing<String>> {
     Ok(MasterKey::generate(&*parts.entropy)?.to_text())
+}
+
+/// Reads a master key from a file that nobody but its owner may read.
+pub fn master_key_in(path: &Path) -> Result<MasterKey> {
+    MasterKey::read_file(path)
+}
+
+/// Reads the master key again, later: its file may hold another one then.
+fn master_source(settings: &Settings) -> MasterSource {
+    let settings = settings.clone();
+    Box::new(move || master_key(&settings))
 }
 
 /// Reads the master key from where the settings say it is.

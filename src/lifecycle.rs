@@ -8,10 +8,13 @@ use tokio::task::AbortHandle;
 
 use crate::cache::{Refresher, forget_old_changes};
 use crate::error::{Error, Result};
-use crate::service::{Tasks, Tokens};
+use crate::service::{Sealer, Tasks, Tokens};
 
 /// How often uses of tokens are written down.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the keyring is looked at, beside when it is needed.
+const LEARN_EVERY: Duration = Duration::from_secs(2);
 
 /// The runtime of everything that is not an HTTP worker: database closures, writes, recurring tasks.
 ///
@@ -53,15 +56,28 @@ impl Drop for Background {
 
 /// Tasks that go on until they are stopped.
 #[derive(Debug)]
-pub struct Recurring([AbortHandle; 3]);
+pub struct Recurring([AbortHandle; 4]);
 
 impl Recurring {
     /// Starts them.
     #[must_use]
-    pub fn start(background: &Background, tokens: Tokens, refresher: Refresher) -> Self {
+    pub fn start(
+        background: &Background,
+        tokens: Tokens,
+        keyring: Arc<Sealer>,
+        refresher: Refresher,
+    ) -> Self {
         let runtime = background.handle();
         let forget = runtime.spawn(forget_old_changes(tokens.db.clone())).abort_handle();
         let follow = runtime.spawn(refresher.run()).abort_handle();
+        let db = tokens.db.clone();
+        let learn = runtime.spawn(async move {
+            let mut ticks = tokio::time::interval(LEARN_EVERY);
+            loop {
+                ticks.tick().await;
+                keyring.keep_up(&db).await;
+            }
+        });
         let flush = runtime.spawn(async move {
             let mut ticks = tokio::time::interval(FLUSH_EVERY);
             loop {
@@ -69,7 +85,7 @@ impl Recurring {
                 flush(&tokens).await;
             }
         });
-        Self([forget, follow, flush.abort_handle()])
+        Self([forget, follow, learn.abort_handle(), flush.abort_handle()])
     }
 
     /// Waits for the writes under way, writes down what is still in memory, and stops.

@@ -16,7 +16,8 @@ use hook_keys::domain::org::Org;
 use hook_keys::domain::permission::Grant;
 use hook_keys::domain::token::{ApiToken, Expiry, Token};
 use hook_keys::jose::jwk;
-use hook_keys::seal::{Keyring, MasterKey, Place};
+use hook_keys::seal::{Keyring, MasterKey, Place, WrappedTerm};
+use hook_keys::store::keyring::Term;
 use hook_keys::store::sealed::Column;
 use hook_keys::store::{self, Db};
 
@@ -82,7 +83,7 @@ pub(crate) fn fill(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let base = open(&settings).await?;
-        let keyring = base.keyring.open_or_create(master).await?;
+        let keyring = first_term(&base.db, master).await?;
         let mut seeded = Vec::with_capacity(orgs);
         let mut written = 0;
         while written < orgs {
@@ -107,6 +108,16 @@ async fn open(settings: &Settings) -> Result<Base, Error> {
     let base = Base::open(settings, Parts::default(), Purpose::Serve { migrate: true }).await?;
     base.db.close();
     Base::open(settings, Parts::default(), Purpose::Command).await
+}
+
+/// Makes the keyring, as the first start of a server does.
+async fn first_term(db: &Db, master: &MasterKey) -> Result<Keyring, Error> {
+    let first = Keyring::new_term(master, 1, &SystemEntropy::new())?;
+    let keyring = Keyring::unwrap(master, std::slice::from_ref(&first))?;
+    let WrappedTerm { term, wrapped } = first;
+    let row = Term { term, wrapped, created: SystemClock.now() };
+    db.write("seed_keyring", move |conn| store::keyring::insert(conn, &row)).await?;
+    Ok(keyring)
 }
 
 fn draw(number: usize, keyring: &Keyring, pairs: &[RsaKeyPair]) -> Result<(Rows, SeededOrg)> {

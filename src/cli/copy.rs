@@ -1,6 +1,7 @@
 //! `hook-keys copy`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use serde::Serialize;
@@ -94,7 +95,7 @@ async fn copy(from: &Settings, to: &Settings) -> Result<(Vec<Count>, Verdict)> {
     let source = Base::open(from, Parts::default(), Purpose::Command).await;
     let source = source.map_err(|error| error.about("source"))?;
     // Quick, and it tells a wrong master key before anything is copied.
-    source.keyring.open(&master).await.map_err(|error| error.about("source"))?;
+    source.keyring.open(&Arc::new(master)).await.map_err(|error| error.about("source"))?;
     let target = Base::open_as_is(to, Parts::default(), true).await.map_err(|error| error.about("target"))?;
     let bar = Bar::new("copying");
     let work = service::Copy { from: source.db.clone(), into: target.db.clone() };

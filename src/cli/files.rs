@@ -1,5 +1,6 @@
 //! The files of a data directory.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -48,27 +49,10 @@ impl DataDir {
             .map_err(|error| Error::setup(format!("the data directory {shown} cannot be made: {error}")))?;
         let lock = StartLock::take(&self.0.join("start.lock"))?;
         // Before a draft of this start can be among them.
-        self.remove_drafts()
+        remove_drafts(&self.0, &["master", "admin-token"])
             .map_err(|error| Error::setup(format!("{shown} cannot be cleared of drafts: {error}")))?;
         self.make_master_key()?;
         Ok(lock)
-    }
-
-    /// Removes what starts that were killed left half done: a draft may hold a secret.
-    fn remove_drafts(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.0)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let file = name.to_str().and_then(|name| name.split_once('.'));
-            let process = match file {
-                Some(("master" | "admin-token", extension)) => extension.strip_prefix(DRAFT),
-                _ => None,
-            };
-            if process.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
     }
 
     fn make_master_key(&self) -> Result<()> {
@@ -127,6 +111,37 @@ impl StartLock {
         let locked = opened.and_then(|file| file.lock().map(|()| Self(file)));
         locked.map_err(|error| Error::setup(format!("{} cannot be locked: {error}", path.display())))
     }
+}
+
+/// Makes a file with a new master key, unless there is a file already.
+pub(super) fn make_master_key_file(path: &Path) -> Result<()> {
+    let make = || {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found.map(drop),
+        }
+        if let (Some(directory), Some(stem)) = (path.parent(), path.file_stem().and_then(OsStr::to_str)) {
+            remove_drafts(directory, &[stem])?;
+        }
+        let text = new_master_key(&Parts::default()).map_err(io::Error::other)?;
+        publish(path, &text, keep)
+    };
+    make().map_err(|error| unwritable(path, &error))
+}
+
+/// Removes what processes that were killed left half done: a draft may hold a secret.
+fn remove_drafts(directory: &Path, stems: &[&str]) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let file = name.to_str().and_then(|name| name.rsplit_once('.'));
+        let process = file.filter(|(stem, _)| stems.contains(stem));
+        let process = process.and_then(|(_, extension)| extension.strip_prefix(DRAFT));
+        if process.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a file that only its owner may read, whole or not at all, also when the power fails. `publish` gives

@@ -4,6 +4,7 @@
 mod config;
 mod copy;
 mod dev;
+mod doctor;
 mod files;
 mod keyring;
 mod lines;
@@ -44,9 +45,11 @@ enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(token::Token),
-    /// Inspect the keys that private halves and secrets are sealed with.
+    /// Inspect and change the keys that private halves and secrets are sealed with.
     #[command(subcommand)]
     Keyring(keyring::Keyring),
+    /// Look for what is wrong or risky with the installation, and exit with 1 if something is wrong.
+    Doctor(doctor::Doctor),
     /// Bring the database to this version's schema.
     Migrate(migrate::Migrate),
     /// Copy all data into another database, which must be empty: SQLite or PostgreSQL, either way.
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Org(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Keyring(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Copy(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -67,13 +67,13 @@ pub(super) fn seal(
 
 /// The bytes with which every blob of a term begins. They sort as the terms do.
 #[must_use]
-pub fn prefix(term: u32) -> [u8; PREFIX_LEN] {
+pub const fn prefix(term: u32) -> [u8; PREFIX_LEN] {
     let [a, b, c, d] = term.to_be_bytes();
     [VERSION, a, b, c, d]
 }
 
-/// The term a blob names in its first bytes.
-pub(super) fn term(blob: &[u8]) -> Result<u32> {
+/// The term that a blob names in its first bytes.
+pub fn term(blob: &[u8]) -> Result<u32> {
     match blob.split_first_chunk::<PREFIX_LEN>() {
         None => Err(damaged(format_args!("it has {} bytes, too few for any sealed value", blob.len()))),
         Some(([VERSION, term @ ..], _)) => Ok(u32::from_be_bytes(*term)),

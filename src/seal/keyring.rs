@@ -54,7 +54,8 @@ impl Keyring {
                 .ok_or_else(|| {
                     Error::setup(format!(
                         "this master key does not open term {term} of the database's keyring: \
-                         start with the master key that this database was made with"
+                         start with the master key that this database was made with, or with the newest \
+                         one if `hook-keys keyring master rotate` was run since"
                     ))
                 })?;
             open.insert(*term, secret);
@@ -64,9 +65,53 @@ impl Keyring {
         Ok(Self { terms: open, current })
     }
 
+    /// Opens these terms and has them beside its own, or in their place where the number is the same.
+    pub fn with(&self, master: &MasterKey, terms: &[WrappedTerm]) -> Result<Self> {
+        let Self { terms: opened, .. } = Self::unwrap(master, terms)?;
+        let mut all = self.terms.clone();
+        all.extend(opened);
+        let current = all.keys().next_back().copied().unwrap_or(self.current);
+        Ok(Self { terms: all, current })
+    }
+
+    /// The same terms, wrapped by another master key. It opens each of them.
+    pub fn rewrap(
+        old: &MasterKey,
+        new: &MasterKey,
+        terms: &[WrappedTerm],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<WrappedTerm>> {
+        let keyring = Self::unwrap(old, terms)?;
+        let wrap = |(term, secret): (&u32, &Zeroizing<[u8; SECRET_LEN]>)| {
+            let row = term.to_string();
+            let wrapped = blob::seal(new.secret(), MASTER, WRAP_LABEL, &place(&row), &**secret, entropy)?;
+            Ok(WrappedTerm { term: *term, wrapped })
+        };
+        let rewrapped = keyring.terms.iter().map(wrap).collect::<Result<Vec<_>>>()?;
+        Self::unwrap(new, &rewrapped)?;
+        Ok(rewrapped)
+    }
+
+    /// The highest term.
+    #[must_use]
+    pub fn current(&self) -> u32 {
+        self.current
+    }
+
     /// Seals a value for its place.
     pub fn seal(&self, place: &Place<'_>, plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
-        blob::seal(self.secret_of(self.current)?, self.current, VALUE_LABEL, place, plain, entropy)
+        self.seal_under(self.current, place, plain, entropy)
+    }
+
+    /// Seals a value for its place under one of the terms.
+    pub fn seal_under(
+        &self,
+        term: u32,
+        place: &Place<'_>,
+        plain: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>> {
+        blob::seal(self.secret_of(term)?, term, VALUE_LABEL, place, plain, entropy)
     }
 
     /// Opens the value at its place. The error says what is wrong with it, for the log.
@@ -160,6 +205,35 @@ mod tests {
         let wrapped = [Keyring::new_term(&right, 1, &entropy).unwrap()];
         let error = Keyring::unwrap(&wrong, &wrapped).unwrap_err().to_string();
         assert!(error.contains("start with the master key"), "{error}");
+    }
+
+    #[test]
+    fn another_master_key_takes_over_all_terms_and_values_stay_as_they_are() {
+        let entropy = SystemEntropy::new();
+        let [old, new] = [(); 2].map(|()| MasterKey::generate(&entropy).unwrap());
+        let wrapped = [1, 2].map(|term| Keyring::new_term(&old, term, &entropy).unwrap());
+        let home = at("t", "c", "row", "org");
+        let sealed = Keyring::unwrap(&old, &wrapped).unwrap().seal(&home, b"secret", &entropy).unwrap();
+        let rewrapped = Keyring::rewrap(&old, &new, &wrapped, &entropy).unwrap();
+        assert_eq!(rewrapped.iter().map(|term| term.term).collect::<Vec<_>>(), [1, 2]);
+        assert!(Keyring::unwrap(&old, &rewrapped).is_err() && Keyring::unwrap(&new, &wrapped).is_err());
+        assert_eq!(**Keyring::unwrap(&new, &rewrapped).unwrap().open(&home, &sealed).unwrap(), *b"secret");
+        assert!(Keyring::rewrap(&new, &old, &wrapped, &entropy).is_err(), "it does not open them");
+    }
+
+    #[test]
+    fn a_keyring_takes_terms_along_and_forgets_none() {
+        let entropy = SystemEntropy::new();
+        let master = MasterKey::generate(&entropy).unwrap();
+        let [one, two] = [1, 2].map(|term| Keyring::new_term(&master, term, &entropy).unwrap());
+        let first = Keyring::unwrap(&master, &[one]).unwrap();
+        let home = at("t", "c", "row", "org");
+        let old = first.seal(&home, b"old", &entropy).unwrap();
+        let both = first.with(&master, &[two]).unwrap();
+        assert_eq!(**both.open(&home, &old).unwrap(), *b"old");
+        assert_eq!(blob::term(&both.seal(&home, b"new", &entropy).unwrap()).unwrap(), 2);
+        assert_eq!(blob::term(&both.seal_under(1, &home, b"x", &entropy).unwrap()).unwrap(), 1);
+        assert!(both.seal_under(3, &home, b"x", &entropy).is_err());
     }
 
     #[test]

@@ -119,12 +119,21 @@ impl Execute {
                     let found = store::hook_keys::sealed_private_key(conn, &org, key)?;
                     let (kid, blob) = found
                         .ok_or_else(|| Error::internal("executing a hook", "its hook key is missing"))?;
+                    // It is opened later, when there is no connection at hand.
+                    hooks.keyring.learn(conn, &blob)?;
                     Some(SealedKey { id: key.to_string(), kid, blob })
                 }
             };
             let fingerprint = fingerprint(&stored.hook, stored.secret.as_deref());
-            let secret = stored.secret.as_ref().map(|blob| hooks.open_secret(&org, &id, blob)).transpose()?;
-            Ok(Prepared { hook: hooks.opened(&org, stored)?, secret, key, fingerprint, org: org.clone() })
+            let secret =
+                stored.secret.as_ref().map(|blob| hooks.open_secret(conn, &org, &id, blob)).transpose()?;
+            Ok(Prepared {
+                hook: hooks.opened(conn, &org, stored)?,
+                secret,
+                key,
+                fingerprint,
+                org: org.clone(),
+            })
         };
         self.hooks.db.read(prepare).await
     }
@@ -189,7 +198,7 @@ impl Execute {
             return prepared.secret.clone().map(Proof::Secret).ok_or_else(|| missing("client secret"));
         };
         let sealed_to = place(Column::HookKeyPrivateKey, &prepared.org, id);
-        let pkcs8 = self.hooks.keyring.open(&sealed_to, blob)?;
+        let pkcs8 = self.hooks.keyring.open_known(&sealed_to, blob)?;
         let jti = ids::jwt_id(&*self.hooks.entropy)?;
         let (kid, client, now) = (kid.clone(), client.clone(), self.hooks.clock.now());
         let sign = move || {

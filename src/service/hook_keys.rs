@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::orgs::require;
-use super::sealing::place;
+use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
 use crate::crypto::KeyPool;
 use crate::crypto::rsa::RsaKeyPair;
@@ -13,7 +15,6 @@ use crate::domain::text::DisplayName;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::jose::jwk;
-use crate::seal::Keyring;
 use crate::store::sealed::Column;
 use crate::store::{self, Conn, Db};
 
@@ -25,7 +26,7 @@ pub struct HookKeys {
     /// Where new key pairs come from.
     pub pool: Arc<KeyPool>,
     /// What private halves are sealed with.
-    pub keyring: Arc<Keyring>,
+    pub keyring: Arc<Sealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and sealing.
@@ -66,16 +67,13 @@ impl HookKeys {
             last_updated: now,
             is_used: false,
         };
-        let sealed = self.keyring.seal(
-            &place(Column::HookKeyPrivateKey, &org, key.id.as_str()),
-            pair.pkcs8(),
-            &*self.entropy,
-        )?;
-        let default_limit = self.default_limit;
+        let (this, pkcs8) = (self.clone(), Zeroizing::new(pair.pkcs8().to_vec()));
         self.db
             .write("create_hook_key", move |conn| {
-                refuse_over_limit(conn, &org, default_limit)?;
+                refuse_over_limit(conn, &org, this.default_limit)?;
                 refuse_taken_name(conn, &org, &name, None)?;
+                let place = place(Column::HookKeyPrivateKey, &org, key.id.as_str());
+                let sealed = this.keyring.seal(conn, &place, &pkcs8, &*this.entropy)?;
                 store::hook_keys::insert(conn, &org, &key, &sealed)?;
                 Ok(key.clone())
             })

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access_tokens::AccessTokens;
 use super::orgs::require;
-use super::sealing::place;
+use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
 use crate::domain::channel::{self, Auth, Channel, Header};
 use crate::domain::ids::{InlineHookId, OrgId};
@@ -16,7 +16,6 @@ use crate::domain::secret::Secret;
 use crate::domain::text::DisplayName;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
-use crate::seal::Keyring;
 use crate::store::inline_hooks::Stored;
 use crate::store::sealed::Column;
 use crate::store::{self, Conn, Db};
@@ -27,7 +26,7 @@ pub struct InlineHooks {
     /// The database.
     pub db: Db,
     /// What headers and secrets are sealed with.
-    pub keyring: Arc<Keyring>,
+    pub keyring: Arc<Sealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and sealing.
@@ -68,8 +67,9 @@ impl InlineHooks {
                 created: now,
                 last_updated: now,
             };
-            let secret = this.seal_secret(&org, &hook, draft.secret.as_ref(), None)?;
-            store::inline_hooks::insert(conn, &org, &this.sealed(&org, &hook, secret)?)?;
+            let secret = this.seal_secret(conn, &org, &hook, draft.secret.as_ref(), None)?;
+            let stored = this.sealed(conn, &org, &hook, secret)?;
+            store::inline_hooks::insert(conn, &org, &stored)?;
             Ok(hook)
         };
         let db = self.db.clone();
@@ -79,7 +79,11 @@ impl InlineHooks {
     /// The hook of this id.
     pub async fn find(&self, org: &OrgId, id: InlineHookId) -> Result<InlineHook> {
         let (this, org) = (self.clone(), org.clone());
-        self.db.read(move |conn| this.opened(&org, stored(conn, &org, &id)?)).await
+        let find = move |conn: &mut Conn| {
+            let stored = stored(conn, &org, &id)?;
+            this.opened(conn, &org, stored)
+        };
+        self.db.read(find).await
     }
 
     /// All hooks of the org in creation order, or only those of one type.
@@ -87,7 +91,7 @@ impl InlineHooks {
         let (this, org) = (self.clone(), org.clone());
         let list = move |conn: &mut Conn| {
             let all = store::inline_hooks::list(conn, &org, kind)?;
-            all.into_iter().map(|stored| this.opened(&org, stored)).collect()
+            all.into_iter().map(|stored| this.opened(conn, &org, stored)).collect()
         };
         self.db.read(list).await
     }
@@ -105,7 +109,7 @@ impl InlineHooks {
         let change = move |conn: &mut Conn| {
             let old = stored(conn, &org, &id)?;
             let kept = old.secret.clone();
-            let hook = this.opened(&org, old)?;
+            let hook = this.opened(conn, &org, old)?;
             let draft = edit(&hook)?;
             if draft.kind.is_some_and(|kind| kind != hook.kind) {
                 return Err(Error::invalid("type", "The type of an inline hook cannot change"));
@@ -120,8 +124,9 @@ impl InlineHooks {
                 last_updated: now,
                 ..hook
             };
-            let secret = this.seal_secret(&org, &hook, draft.secret.as_ref(), kept)?;
-            store::inline_hooks::replace(conn, &org, &this.sealed(&org, &hook, secret)?)?;
+            let secret = this.seal_secret(conn, &org, &hook, draft.secret.as_ref(), kept)?;
+            let stored = this.sealed(conn, &org, &hook, secret)?;
+            store::inline_hooks::replace(conn, &org, &stored)?;
             Ok(hook)
         };
         let db = self.db.clone();
@@ -138,7 +143,7 @@ impl InlineHooks {
                 found.hook.last_updated = now;
                 store::inline_hooks::replace(conn, &org, &found)?;
             }
-            this.opened(&org, found)
+            this.opened(conn, &org, found)
         };
         let db = self.db.clone();
         self.tasks.run(async move { db.write("set_inline_hook_status", set).await }).await
@@ -166,18 +171,25 @@ impl InlineHooks {
     }
 
     /// Fills in the headers.
-    pub(super) fn opened(&self, org: &OrgId, stored: Stored) -> Result<InlineHook> {
+    pub(super) fn opened(&self, conn: &mut Conn, org: &OrgId, stored: Stored) -> Result<InlineHook> {
         let mut hook = stored.hook;
         if let Some(blob) = &stored.headers {
-            let json = self.keyring.open(&place(Column::InlineHookHeaders, org, hook.id.as_str()), blob)?;
+            let place = place(Column::InlineHookHeaders, org, hook.id.as_str());
+            let json = self.keyring.open(conn, &place, blob)?;
             hook.channel.headers = read_headers(&json)?;
         }
         Ok(hook)
     }
 
     /// Opens the secret of a channel.
-    pub(super) fn open_secret(&self, org: &OrgId, id: &InlineHookId, blob: &[u8]) -> Result<Secret> {
-        let plain = self.keyring.open(&place(Column::InlineHookSecret, org, id.as_str()), blob)?;
+    pub(super) fn open_secret(
+        &self,
+        conn: &mut Conn,
+        org: &OrgId,
+        id: &InlineHookId,
+        blob: &[u8],
+    ) -> Result<Secret> {
+        let plain = self.keyring.open(conn, &place(Column::InlineHookSecret, org, id.as_str()), blob)?;
         let text = std::str::from_utf8(&plain).map_err(|error| Error::internal("opening a secret", error))?;
         Ok(Secret::new(text.to_owned()))
     }
@@ -185,6 +197,7 @@ impl InlineHooks {
     /// The sealed secret that the channel takes: the new one, else the kept one.
     fn seal_secret(
         &self,
+        conn: &mut Conn,
         org: &OrgId,
         hook: &InlineHook,
         new: Option<&Secret>,
@@ -194,7 +207,7 @@ impl InlineHooks {
             (None, _) => Ok(None),
             (Some(_), Some(secret)) => {
                 let place = place(Column::InlineHookSecret, org, hook.id.as_str());
-                self.keyring.seal(&place, secret.reveal().as_bytes(), &*self.entropy).map(Some)
+                self.keyring.seal(conn, &place, secret.reveal().as_bytes(), &*self.entropy).map(Some)
             }
             (Some(field), None) if kept.is_none() => {
                 Err(Error::invalid(field, "The field cannot be left blank"))
@@ -204,12 +217,18 @@ impl InlineHooks {
     }
 
     /// The hook as it is stored, its headers sealed.
-    fn sealed(&self, org: &OrgId, hook: &InlineHook, secret: Option<Vec<u8>>) -> Result<Stored> {
+    fn sealed(
+        &self,
+        conn: &mut Conn,
+        org: &OrgId,
+        hook: &InlineHook,
+        secret: Option<Vec<u8>>,
+    ) -> Result<Stored> {
         let headers = match hook.channel.headers.as_slice() {
             [] => None,
             headers => {
                 let place = place(Column::InlineHookHeaders, org, hook.id.as_str());
-                Some(self.keyring.seal(&place, &write_headers(headers)?, &*self.entropy)?)
+                Some(self.keyring.seal(conn, &place, &write_headers(headers)?, &*self.entropy)?)
             }
         };
         let hook =

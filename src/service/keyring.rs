@@ -1,9 +1,12 @@
-//! The keyring's life: made at the first start, opened at every start, inspected by operators.
+//! The keyring's life: made at the first start, opened at every start, inspected and changed by operators.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 use super::Report;
-use super::sealing::place;
+use super::sealing::{MasterSource, Sealer, place, wrapped};
 use crate::crypto::key::Rules;
 use crate::crypto::rsa::RsaKeyPair;
 use crate::domain::ids::OrgId;
@@ -19,6 +22,15 @@ use crate::store::{self, Conn, Db};
 
 /// Rows that one step of [`Keyrings::verify`] holds in memory.
 const PAGE: i64 = 200;
+
+/// Values that one transaction of [`Keyrings::reseal`] writes: a few milliseconds in which others wait.
+const BATCH: i64 = 50;
+
+/// How long it leaves to others then: who waits for the right to write on SQLite asks for it now and again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The least prefix of a value that names a term.
+const LEAST: [u8; 5] = blob::prefix(0);
 
 /// The use cases of the keyring.
 pub struct Keyrings {
@@ -61,11 +73,35 @@ pub struct Verdict {
     pub broken: Vec<(String, String)>,
 }
 
+/// What [`Keyrings::reseal`] has done.
+#[derive(Debug, Clone, Default)]
+pub struct Resealed {
+    /// The newest term.
+    pub term: u32,
+    /// How many values were sealed under it.
+    pub done: u64,
+    /// How many values of older terms there are still, those that do not open included.
+    pub left: u64,
+    /// Those that do not open: the id of the key or hook, and which of its values is wrong in what way.
+    pub broken: Vec<(String, String)>,
+}
+
+/// What [`Keyrings::rotate_master`] has found or done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MasterRotation {
+    /// So many terms are wrapped by the new master key now.
+    Done(usize),
+    /// They were already.
+    DoneBefore,
+}
+
 impl Keyrings {
-    /// Opens the keyring with the master key. A database without one gets its first term.
-    pub async fn open_or_create(&self, master: &MasterKey) -> Result<Keyring> {
-        if let Some(keyring) = self.open(master).await? {
-            return Ok(keyring);
+    /// Opens the keyring with the master key. A database without one gets its first term. `reread` is asked for the
+    /// master key when this one does not open a term that was made since.
+    pub async fn open_or_create(&self, master: &Arc<MasterKey>, reread: MasterSource) -> Result<Sealer> {
+        let terms = self.db.read(terms).await?;
+        if !terms.is_empty() {
+            return Sealer::new(master, terms, Some(reread));
         }
         let WrappedTerm { term, wrapped } = Keyring::new_term(master, 1, &*self.entropy)?;
         let first = Term { term, wrapped, created: self.clock.now() };
@@ -75,25 +111,17 @@ impl Keyrings {
                 return Ok(terms);
             }
             store::keyring::insert(conn, &first)?;
-            Ok(vec![first.clone()])
+            // As every later look finds it.
+            store::keyring::list(conn)
         };
-        unwrap(master, self.db.write("create_keyring", create).await?)
+        Sealer::new(master, self.db.write("create_keyring", create).await?, Some(reread))
     }
 
     /// Opens the keyring with the master key; `None` when the database has none yet. One that holds sealed
     /// values has lost it: that is refused, because a new keyring would hide the loss.
-    pub async fn open(&self, master: &MasterKey) -> Result<Option<Keyring>> {
-        let list = |conn: &mut Conn| {
-            let terms = store::keyring::list(conn)?;
-            if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
-                return Err(Error::setup(
-                    "the database holds sealed values but its keyring is gone: restore a backup",
-                ));
-            }
-            Ok(terms)
-        };
-        let terms = self.db.read(list).await?;
-        if terms.is_empty() { Ok(None) } else { unwrap(master, terms).map(Some) }
+    pub async fn open(&self, master: &Arc<MasterKey>) -> Result<Option<Sealer>> {
+        let terms = self.db.read(terms).await?;
+        if terms.is_empty() { Ok(None) } else { Sealer::new(master, terms, None).map(Some) }
     }
 
     /// The terms and how many values each seals.
@@ -117,23 +145,20 @@ impl Keyrings {
 
     /// Opens every sealed value, and compares each private half with the public half beside it. Changes
     /// nothing.
-    pub async fn verify(&self, keyring: &Keyring, report: &Report) -> Result<Verdict> {
+    pub async fn verify(&self, sealer: &Arc<Sealer>, report: &Report) -> Result<Verdict> {
         let mut verdict = Verdict::default();
         let total = self.db.read(|conn| store::sealed::count(conn, None, None)).await?;
         for column in Column::ALL {
             let mut after = 0;
             loop {
-                let page = self.db.read(move |conn| store::sealed::page(conn, column, after, PAGE)).await?;
+                let page = move |conn: &mut Conn| store::sealed::page(conn, column, after, PAGE);
+                let page = self.learnt(sealer, page).await?;
                 let Some(last) = page.last() else { break };
                 after = last.seq;
                 for value in page {
-                    match check(keyring, column, &value) {
+                    match check(sealer, column, &value) {
                         Ok(()) => verdict.sound += 1,
-                        Err(error) => {
-                            let (table, column) = column.place();
-                            let cause = error.private().unwrap_or_default();
-                            verdict.broken.push((value.id, format!("{table}.{column}: {cause}")));
-                        }
+                        Err(error) => verdict.broken.push(broken(column, value.id, &error)),
                     }
                 }
                 report(verdict.sound + verdict.broken.len() as u64, total);
@@ -141,18 +166,183 @@ impl Keyrings {
         }
         Ok(verdict)
     }
+
+    /// Makes a new term. From here on every process that runs seals under it.
+    pub async fn rotate(&self, master: &Arc<MasterKey>) -> Result<u32> {
+        let (master, entropy, created) = (Arc::clone(master), Arc::clone(&self.entropy), self.clock.now());
+        let rotate = move |conn: &mut Conn| {
+            // In the transaction: the terms may have been wrapped by another master key a moment ago.
+            let newest = Keyring::unwrap(&master, &wrapped(some_terms(conn)?))?.current();
+            let WrappedTerm { term, wrapped } = Keyring::new_term(&master, newest + 1, &*entropy)?;
+            store::keyring::insert(conn, &Term { term, wrapped, created })?;
+            Ok(term)
+        };
+        self.db.write("rotate_keyring", rotate).await
+    }
+
+    /// Seals every value of an older term under the newest, a few at a time, while others read and write. What was
+    /// done stays done, however this ends. A value that somebody else replaces meanwhile stays as they leave it.
+    pub async fn reseal(&self, sealer: &Arc<Sealer>, report: &Report) -> Result<Resealed> {
+        let newest = self.db.read(newest).await?;
+        let until = blob::prefix(newest);
+        let total = self.db.read(move |conn| store::sealed::count(conn, Some(&LEAST), Some(&until))).await?;
+        let mut outcome = Resealed::default();
+        let mut seen = 0;
+        for column in Column::ALL {
+            let mut after = 0;
+            loop {
+                let page = move |conn: &mut Conn| {
+                    store::sealed::between(conn, column, (&LEAST, &until), after, BATCH)
+                };
+                let page = self.learnt(sealer, page).await?;
+                let Some(last) = page.last() else { break };
+                after = last.seq;
+                seen += page.len() as u64;
+                let mut opened = Vec::with_capacity(page.len());
+                for value in page {
+                    match open(sealer, column, &value) {
+                        Ok((org, plain)) => opened.push((value, org, plain)),
+                        Err(error) => outcome.broken.push(broken(column, value.id, &error)),
+                    }
+                }
+                outcome.done += self.seal_anew(sealer, column, opened).await?;
+                report(seen, total.max(seen));
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        // Others may have made another term meanwhile, or put back what is older.
+        (outcome.term, outcome.left) = self.db.read(left).await?;
+        Ok(outcome)
+    }
+
+    async fn seal_anew(&self, sealer: &Arc<Sealer>, column: Column, values: Vec<Opened>) -> Result<u64> {
+        let (sealer, entropy) = (Arc::clone(sealer), Arc::clone(&self.entropy));
+        let seal = move |conn: &mut Conn| {
+            let term = sealer.newest(conn)?;
+            let mut done = 0;
+            for (value, org, plain) in &values {
+                let place = place(column, org, &value.id);
+                let blob = sealer.seal_under(term, &place, plain, &*entropy)?;
+                done += u64::from(store::sealed::replace(conn, column, value.seq, &value.blob, &blob)?);
+            }
+            Ok(done)
+        };
+        self.db.write("reseal", seal).await
+    }
+
+    /// Removes a term that seals nothing any more. Nothing that it has sealed, in a backup for example, opens in this
+    /// database again.
+    pub async fn retire(&self, term: u32) -> Result<()> {
+        let retire = move |conn: &mut Conn| {
+            let terms = some_terms(conn)?;
+            if !terms.iter().any(|there| there.term == term) {
+                return Err(Error::setup(format!(
+                    "there is no term {term}: `hook-keys keyring status` shows those there are"
+                )));
+            }
+            if terms.last().is_some_and(|newest| newest.term == term) {
+                return Err(Error::setup(format!(
+                    "term {term} seals new values: make another one with `hook-keys keyring rotate` first, and seal \
+                     the values anew with `hook-keys keyring reseal`"
+                )));
+            }
+            let (from, until) = (blob::prefix(term), blob::prefix(term + 1));
+            match store::sealed::count(conn, Some(&from), Some(&until))? {
+                0 => store::keyring::delete(conn, term),
+                many => Err(Error::setup(format!(
+                    "term {term} still seals {many} value(s), which nobody could open without it: run \
+                     `hook-keys keyring reseal`"
+                ))),
+            }
+        };
+        self.db.write("retire_term", retire).await
+    }
+
+    /// Wraps every term with another master key, all or none.
+    pub async fn rotate_master(&self, old: &Arc<MasterKey>, new: &Arc<MasterKey>) -> Result<MasterRotation> {
+        let (old, new, entropy) = (Arc::clone(old), Arc::clone(new), Arc::clone(&self.entropy));
+        let rotate = move |conn: &mut Conn| {
+            let terms = wrapped(some_terms(conn)?);
+            match (Keyring::rewrap(&old, &new, &terms, &*entropy), Keyring::unwrap(&new, &terms)) {
+                (Ok(_), Ok(_)) => Err(Error::setup(
+                    "the new file holds the master key that is in use: name a file that does not exist yet",
+                )),
+                (Ok(rewrapped), Err(_)) => {
+                    for WrappedTerm { term, wrapped } in &rewrapped {
+                        store::keyring::rewrap(conn, *term, wrapped)?;
+                    }
+                    Ok(MasterRotation::Done(rewrapped.len()))
+                }
+                (Err(_), Ok(_)) => Ok(MasterRotation::DoneBefore),
+                (Err(error), Err(_)) => Err(error),
+            }
+        };
+        self.db.write("rotate_master_key", rotate).await
+    }
+
+    /// A page of values, all of whose terms are known.
+    async fn learnt(
+        &self,
+        sealer: &Arc<Sealer>,
+        page: impl Fn(&mut Conn) -> Result<Vec<Value>> + Send + 'static,
+    ) -> Result<Vec<Value>> {
+        let sealer = Arc::clone(sealer);
+        let read = move |conn: &mut Conn| {
+            let page = page(conn)?;
+            page.iter().try_for_each(|value| sealer.learn(conn, &value.blob))?;
+            Ok(page)
+        };
+        self.db.read(read).await
+    }
 }
 
-fn unwrap(master: &MasterKey, terms: Vec<Term>) -> Result<Keyring> {
-    let wrapped: Vec<_> =
-        terms.into_iter().map(|Term { term, wrapped, .. }| WrappedTerm { term, wrapped }).collect();
-    Keyring::unwrap(master, &wrapped)
+/// A value with what it holds.
+type Opened = (Value, OrgId, Zeroizing<Vec<u8>>);
+
+/// The terms, rising. None at all where there are sealed values is refused: it has lost them.
+fn terms(conn: &mut Conn) -> Result<Vec<Term>> {
+    let terms = store::keyring::list(conn)?;
+    if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
+        return Err(Error::setup(
+            "the database holds sealed values but its keyring is gone: restore a backup",
+        ));
+    }
+    Ok(terms)
 }
 
-fn check(keyring: &Keyring, column: Column, value: &Value) -> Result<()> {
+/// The terms, of which there must be one.
+fn some_terms(conn: &mut Conn) -> Result<Vec<Term>> {
+    let terms = terms(conn)?;
+    if terms.is_empty() {
+        return Err(Error::setup("the database has no keyring yet: the first start of the server makes it"));
+    }
+    Ok(terms)
+}
+
+fn newest(conn: &mut Conn) -> Result<u32> {
+    Ok(some_terms(conn)?.last().map_or(0, |term| term.term))
+}
+
+/// The newest term, and how many values older ones seal.
+fn left(conn: &mut Conn) -> Result<(u32, u64)> {
+    let newest = newest(conn)?;
+    Ok((newest, store::sealed::count(conn, Some(&LEAST), Some(&blob::prefix(newest)))?))
+}
+
+fn broken(column: Column, id: String, error: &Error) -> (String, String) {
+    let (table, column) = column.place();
+    (id, format!("{table}.{column}: {}", error.private().unwrap_or_default()))
+}
+
+fn open(sealer: &Sealer, column: Column, value: &Value) -> Result<(OrgId, Zeroizing<Vec<u8>>)> {
     let org = OrgId::parse(&value.org)
         .ok_or_else(|| Error::internal("sealed value", "its row names an impossible org"))?;
-    let plain = keyring.open(&place(column, &org, &value.id), &value.blob)?;
+    let plain = sealer.open_known(&place(column, &org, &value.id), &value.blob)?;
+    Ok((org, plain))
+}
+
+fn check(sealer: &Sealer, column: Column, value: &Value) -> Result<()> {
+    let (_, plain) = open(sealer, column, value)?;
     let matches = match &value.beside {
         Beside::Nothing => true,
         Beside::Modulus(modulus) => jwk::rsa_n(RsaKeyPair::from_pkcs8(plain)?.modulus()) == *modulus,

@@ -10,7 +10,7 @@ pub mod keyring;
 pub mod keys;
 pub mod orgs;
 pub mod places;
-mod sealing;
+pub mod sealing;
 pub mod tags;
 pub mod tasks;
 pub mod tokens;
@@ -25,6 +25,7 @@ pub use keyring::Keyrings;
 pub use keys::Keys;
 pub use orgs::Orgs;
 pub use places::Places;
+pub use sealing::Sealer;
 pub use tasks::Tasks;
 pub use tokens::{Caller, Tokens};
 

@@ -32,9 +32,21 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Term>> {
         .collect()
 }
 
+/// Number and time of the newest term.
+pub fn newest(conn: &mut Conn) -> Result<Option<(u32, Timestamp)>> {
+    let newest = keyring::table.order(keyring::term.desc()).select((keyring::term, keyring::created_ms));
+    let row = on_backend!(conn, |c| newest.first::<(i32, i64)>(c)).optional()?;
+    let parse = |(term, created_ms): (i32, i64)| {
+        let id = term.to_string();
+        let number = u32::try_from(term).map_err(|_| corrupt("keyring", &id, "term"))?;
+        Ok((number, from_ms(created_ms, "keyring", &id, "created_ms")?))
+    };
+    row.map(parse).transpose()
+}
+
 /// Adds a term.
 pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
-    let number = i32::try_from(term.term).map_err(|_| corrupt("keyring", &term.term.to_string(), "term"))?;
+    let number = number(term.term)?;
     on_backend!(conn, |c| diesel::insert_into(keyring::table)
         .values((
             keyring::term.eq(number),
@@ -43,4 +55,24 @@ pub fn insert(conn: &mut Conn, term: &Term) -> Result<()> {
         ))
         .execute(c))?;
     note(conn, None, Entity::Keyring, &number.to_string())
+}
+
+/// Puts the data key of a term, wrapped anew, in the place of what it was.
+pub fn rewrap(conn: &mut Conn, term: u32, wrapped: &[u8]) -> Result<()> {
+    let number = number(term)?;
+    let this = keyring::table.filter(keyring::term.eq(number));
+    on_backend!(conn, |c| diesel::update(this).set(keyring::wrapped.eq(wrapped)).execute(c))?;
+    note(conn, None, Entity::Keyring, &number.to_string())
+}
+
+/// Removes a term.
+pub fn delete(conn: &mut Conn, term: u32) -> Result<()> {
+    let number = number(term)?;
+    let this = keyring::table.filter(keyring::term.eq(number));
+    on_backend!(conn, |c| diesel::delete(this).execute(c))?;
+    note(conn, None, Entity::Keyring, &number.to_string())
+}
+
+fn number(term: u32) -> Result<i32> {
+    i32::try_from(term).map_err(|_| corrupt("keyring", &term.to_string(), "term"))
 }

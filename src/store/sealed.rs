@@ -1,4 +1,4 @@
-//! Every column that holds sealed values, seen as one: for counting them and for opening them all.
+//! Every column that holds sealed values, seen as one: for counting them, opening them all and sealing them anew.
 
 use diesel::dsl::count_star;
 use diesel::prelude::*;
@@ -91,6 +91,55 @@ pub fn count(conn: &mut Conn, from: Option<&[u8]>, until: Option<&[u8]>) -> Resu
         + counted!(inline_hooks::headers)
         + counted!(inline_hooks::secret)
         + counted!(keys::private_key))
+}
+
+/// Up to `limit` values of a column, of all orgs, that lie between two prefixes, `until` excluded, from rows after
+/// the sequence number `after`. What stands beside them is left out.
+pub fn between(
+    conn: &mut Conn,
+    column: Column,
+    (from, until): (&[u8], &[u8]),
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Value>> {
+    macro_rules! values {
+        ($table:ident :: $column:ident) => {{
+            let sealed = $table::$column.nullable();
+            on_backend!(conn, |c| $table::table
+                .filter($table::seq.gt(after).and(sealed.ge(from)).and(sealed.lt(until)))
+                .order($table::seq)
+                .limit(limit)
+                .select(($table::seq, $table::org_id, $table::id, sealed.assume_not_null()))
+                .load::<(i64, String, String, Vec<u8>)>(c))?
+            .into_iter()
+            .map(|(seq, org, id, blob)| Value { seq, org, id, blob, beside: Beside::Nothing })
+            .collect()
+        }};
+    }
+    Ok(match column {
+        Column::HookKeyPrivateKey => values!(hook_keys::private_key),
+        Column::InlineHookHeaders => values!(inline_hooks::headers),
+        Column::InlineHookSecret => values!(inline_hooks::secret),
+        Column::KeyPrivateKey => values!(keys::private_key),
+    })
+}
+
+/// Puts a value in the place of `old`, if that is what its row still holds, and tells whether it was. Nobody sees a
+/// difference who opens it, so nothing else in the row changes and no change is noted.
+pub fn replace(conn: &mut Conn, column: Column, seq: i64, old: &[u8], new: &[u8]) -> Result<bool> {
+    macro_rules! replaced {
+        ($table:ident :: $column:ident) => {{
+            let this = $table::table.filter($table::seq.eq(seq).and($table::$column.nullable().eq(old)));
+            on_backend!(conn, |c| diesel::update(this).set($table::$column.eq(new)).execute(c))?
+        }};
+    }
+    let rows = match column {
+        Column::HookKeyPrivateKey => replaced!(hook_keys::private_key),
+        Column::InlineHookHeaders => replaced!(inline_hooks::headers),
+        Column::InlineHookSecret => replaced!(inline_hooks::secret),
+        Column::KeyPrivateKey => replaced!(keys::private_key),
+    };
+    Ok(rows > 0)
 }
 
 /// Up to `limit` values of a column, of all orgs, from rows after the sequence number `after`.

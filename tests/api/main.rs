@@ -20,6 +20,7 @@ mod crash;
 mod faults;
 mod first_start;
 mod harness;
+mod keyring;
 mod kong;
 mod okta;
 mod postgres;

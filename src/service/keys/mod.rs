@@ -12,7 +12,7 @@ use self::judge::{Judged, judge};
 use super::key_sets::{find_set, nothing};
 use super::orgs::require;
 use super::places::Places;
-use super::sealing::place;
+use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
 use crate::crypto::key::Rules;
 use crate::domain::change::Change;
@@ -23,7 +23,6 @@ use crate::domain::secret::Secret;
 use crate::domain::tags::TagFilter;
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Refusal, Result};
-use crate::seal::Keyring;
 use crate::store::keys::{Material, Stored};
 use crate::store::sealed::Column;
 use crate::store::{self, Conn, Db};
@@ -40,7 +39,7 @@ pub struct Keys {
     /// The database.
     pub db: Db,
     /// What private halves are sealed with.
-    pub keyring: Arc<Keyring>,
+    pub keyring: Arc<Sealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids and sealing.
@@ -133,7 +132,10 @@ impl Keys {
     /// The key.
     pub async fn find(&self, org: &OrgId, target: Target, sight: Sight) -> Result<Key> {
         let (this, org) = (self.clone(), org.clone());
-        let find = move |conn: &mut Conn| this.shown(&org, find_target(conn, &org, &target)?, sight);
+        let find = move |conn: &mut Conn| {
+            let key = find_target(conn, &org, &target)?;
+            this.shown(conn, &org, key, sight)
+        };
         self.db.read(find).await
     }
 
@@ -143,7 +145,8 @@ impl Keys {
         let find = move |conn: &mut Conn| {
             let key = find_target(conn, &org, &target)?;
             // A public half may be found in the private one alone, whoever asks for it.
-            Ok((this.shown(&org, key.clone(), sight)?, this.shown(&org, key, Sight::Private)?))
+            let shown = this.shown(conn, &org, key.clone(), sight)?;
+            Ok((shown, this.shown(conn, &org, key, Sight::Private)?))
         };
         let (shown, whole) = self.db.read(find).await?;
         self.tasks.blocking(move || convert(shown, &whole, sight, format)).await
@@ -163,7 +166,8 @@ impl Keys {
         let list = move |conn: &mut Conn| {
             let set = parent(conn, &org, within.as_ref())?;
             let step = |request: &_| store::keys::page(conn, &org, set, filter.as_ref(), request);
-            bounded(page, step)?.map(|key| this.shown(&org, key, sight))
+            let page = bounded(page, step)?;
+            page.map(|key| this.shown(conn, &org, key, sight))
         };
         self.db.read(list).await
     }
@@ -216,7 +220,7 @@ impl Keys {
                 let work = move |conn: &mut Conn| {
                     require(conn, &org)?;
                     let stored = work(&this, conn, &org, &write)?;
-                    this.shown(&org, stored, sight)
+                    this.shown(conn, &org, stored, sight)
                 };
                 db.write(name, work).await
             })
@@ -241,6 +245,7 @@ impl Keys {
             Some(set) => Some(set),
             None => self::set(conn, org, draft, base)?,
         };
+        self.learn(conn, old)?;
         let open = |stored: &Stored| self.open(org, stored);
         let fitted = Fit { stored: old, draft, judged, way, sight, open: &open }.run()?;
         let fitted = fitted.map_err(|violations| Error::refused(Refusal::Schema(violations)))?;
@@ -248,7 +253,7 @@ impl Keys {
         let private = match &fitted.private {
             Private::None => None,
             Private::Kept => old.and_then(|old| old.material.private.clone()),
-            Private::New(text) => Some(self.seal(org, id, text)?),
+            Private::New(text) => Some(self.seal(conn, org, id, text)?),
         };
         // PATCH leaves the time of birth alone, even if it names one (contract §1).
         let created = draft.created.filter(|_| way == Way::Replace);
@@ -274,23 +279,31 @@ impl Keys {
         Ok(key)
     }
 
-    fn seal(&self, org: &OrgId, id: EntityId, text: &Secret) -> Result<Vec<u8>> {
+    fn seal(&self, conn: &mut Conn, org: &OrgId, id: EntityId, text: &Secret) -> Result<Vec<u8>> {
         let row = id.to_string();
         let place = place(Column::KeyPrivateKey, org, &row);
-        self.keyring.seal(&place, text.reveal().as_bytes(), &*self.entropy)
+        self.keyring.seal(conn, &place, text.reveal().as_bytes(), &*self.entropy)
     }
 
+    /// Makes sure that a private half can be opened, if there is one.
+    fn learn(&self, conn: &mut Conn, key: Option<&Stored>) -> Result<()> {
+        let blob = key.and_then(|key| key.material.private.as_ref());
+        blob.map_or(Ok(()), |blob| self.keyring.learn(conn, blob))
+    }
+
+    /// Opens a private half whose term was learnt.
     fn open(&self, org: &OrgId, key: &Stored) -> Result<Secret> {
         let what = "opening a key";
         let blob = key.material.private.as_deref().ok_or_else(|| Error::internal(what, "it is public"))?;
-        let plain = self.keyring.open(&place(Column::KeyPrivateKey, org, &key.id.to_string()), blob)?;
+        let plain = self.keyring.open_known(&place(Column::KeyPrivateKey, org, &key.id.to_string()), blob)?;
         let text = std::str::from_utf8(&plain).map_err(|error| Error::internal(what, error))?;
         Ok(Secret::new(text.to_owned()))
     }
 
     /// The key as a reader may see it. Without [`Sight::Private`], nothing sealed is opened.
-    fn shown(&self, org: &OrgId, key: Stored, sight: Sight) -> Result<Key> {
+    fn shown(&self, conn: &mut Conn, org: &OrgId, key: Stored, sight: Sight) -> Result<Key> {
         let sealed = sight == Sight::Private && key.material.private.is_some();
+        self.learn(conn, Some(&key).filter(|_| sealed))?;
         let private = sealed.then(|| self.open(org, &key)).transpose()?;
         let (is_jwk, is_pem) = (key.material.is_jwk(), key.material.is_pem());
         let (of_jwk, of_pem) = if is_jwk { (private, None) } else { (None, private) };

@@ -28,7 +28,7 @@ struct Line {
 }
 
 /// Makes a data directory with many keys, all the same pair, each sealed for its row.
-fn fill(data: &Path) {
+pub fn fill(data: &Path, keys: usize) {
     Dev::start(data, &[]).kill();
     let mut conn = SqliteConnection::establish(&data.join("hook-keys.db").to_string_lossy()).unwrap();
     let terms: Vec<Wrapped> = diesel::sql_query("SELECT wrapped FROM keyring").load(&mut conn).unwrap();
@@ -41,7 +41,7 @@ fn fill(data: &Path) {
     let (org, entropy) = (&orgs[0].text, SystemEntropy::new());
     let (private, shown) = (ec_jwk("k").to_string(), public(ec_jwk("k")).to_string());
     diesel::sql_query("BEGIN").execute(&mut conn).unwrap();
-    for number in 0..KEYS {
+    for number in 0..keys {
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let place = Place { table: "keys", column: "private_key", row: &id, org };
         diesel::sql_query(
@@ -63,7 +63,7 @@ fn fill(data: &Path) {
 fn a_hundred_thousand_keys_are_copied_in_little_memory() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    fill(&data);
+    fill(&data, KEYS);
     let (_directory, target) = target();
     let (copied, peak) = timed(&data, &["copy", "--to", &target.url()]);
     let (verified, _) = timed(&data, &["keyring", "verify"]);

@@ -1,7 +1,7 @@
 //! `hook-keys copy`: between SQLite files and, where `HOOK_KEYS_TEST_POSTGRES` names one, to and from a PostgreSQL
 //! server.
 
-mod measure;
+pub mod measure;
 mod refusals;
 mod scene;
 mod terminal;

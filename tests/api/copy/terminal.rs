@@ -48,7 +48,7 @@ fn a_copy_shows_a_bar_on_a_terminal_only() {
 }
 
 #[tokio::test]
-async fn keyring_verify_shows_a_bar_on_a_terminal_only() {
+async fn keyring_verify_and_reseal_show_a_bar_on_a_terminal_only() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let dev = Dev::start(&data, &[]);
@@ -60,6 +60,14 @@ async fn keyring_verify_shows_a_bar_on_a_terminal_only() {
     let seen = stdout(&seen);
     assert!(seen.contains("opening [") && seen.contains("/1, ") && !seen.contains(HIDE), "{seen:?}");
     assert!(seen.ends_with("1 sound, 0 broken\r\n"), "{seen:?}");
+    stdout(&on(&data, &["keyring", "rotate"]));
+    let seen = on_a_terminal(&["keyring", "reseal", "--data-dir", data.to_str().unwrap()], &[]);
+    let seen = stdout(&seen);
+    assert!(seen.contains("resealing [") && seen.contains("/1, ") && !seen.contains(HIDE), "{seen:?}");
+    assert!(seen.ends_with("1 value(s) sealed anew under term 2, 0 left under older terms\r\n"), "{seen:?}");
+    stdout(&on(&data, &["keyring", "rotate"]));
+    let quiet = on(&data, &["keyring", "reseal"]);
+    assert_eq!((quiet.status.success(), quiet.stderr.len()), (true, 0));
 }
 
 #[test]

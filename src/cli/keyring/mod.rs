@@ -1,17 +1,20 @@
 //! `hook-keys keyring`.
 
+mod master;
+
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::progress::Bar;
+use super::progress::{Bar, spin};
 use super::{Location, out};
-use crate::app::master_key;
+use crate::app::{Base, master_key};
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::service::Keyrings;
-use crate::service::keyring::{Status as Found, Verdict};
+use crate::service::keyring::{Resealed, Status as Found, Verdict};
 
 #[derive(Subcommand)]
 pub(super) enum Keyring {
@@ -19,6 +22,30 @@ pub(super) enum Keyring {
     Status(Status),
     /// Open every sealed value, and compare private keys with their public halves. Changes nothing.
     Verify(Verify),
+    /// Make a new term. Every server that runs seals new values under it from then on.
+    ///
+    /// What was sealed before stays as it is and opens; `keyring reseal` seals it anew.
+    Rotate(Location),
+    /// Seal every value of older terms anew, under the newest. Servers may run meanwhile.
+    ///
+    /// Ended before it is done, it leaves every value under the one term or the other; run it again, and it goes on.
+    Reseal(Location),
+    /// Remove a term that seals nothing any more.
+    ///
+    /// Its data key is gone then. Values that it has sealed are in backups from before, which have it too.
+    Retire(Retire),
+    /// Change the master key.
+    #[command(subcommand)]
+    Master(master::Master),
+}
+
+#[derive(Args)]
+pub(super) struct Retire {
+    /// The number of the term.
+    #[arg(value_name = "TERM")]
+    term: u32,
+    #[command(flatten)]
+    location: Location,
 }
 
 #[derive(Args)]
@@ -77,7 +104,57 @@ impl Keyring {
         match self {
             Self::Status(command) => command.run(),
             Self::Verify(command) => command.run(),
+            Self::Rotate(location) => rotate(&location),
+            Self::Reseal(location) => reseal(&location),
+            Self::Retire(command) => command.run(),
+            Self::Master(command) => command.run(),
         }
+    }
+}
+
+fn rotate(location: &Location) -> Result<ExitCode> {
+    let work = async |base: Base, settings: &Settings| {
+        let master = Arc::new(master_key(settings)?);
+        spin("rotating", base.keyring.rotate(&master)).await
+    };
+    let term = location.on_data(work)?;
+    out::line(format!("term {term} seals new values from now on"))?;
+    out::remark("seal what there is under it too: `hook-keys keyring reseal`");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reseal(location: &Location) -> Result<ExitCode> {
+    let work = async |base: Base, settings: &Settings| {
+        let master = Arc::new(master_key(settings)?);
+        let sealer = base.keyring.open(&master).await?.ok_or_else(no_keyring)?;
+        base.keyring.reseal(&Arc::new(sealer), &Bar::new("resealing").report()).await
+    };
+    let Resealed { term, done, left, broken } = location.on_data(work)?;
+    for (id, problem) in &broken {
+        out::line(format!("{id}: {problem}"))?;
+    }
+    out::line(format!("{done} value(s) sealed anew under term {term}, {left} left under older terms"))?;
+    if left == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    out::remark(if broken.is_empty() {
+        "values were sealed under older terms meanwhile: run `hook-keys keyring reseal` again"
+    } else {
+        "what does not open stays as it is: restore it from a backup, or delete the key or hook"
+    });
+    Ok(ExitCode::FAILURE)
+}
+
+fn no_keyring() -> Error {
+    Error::setup("the database has no keyring yet: the first start of the server makes it")
+}
+
+impl Retire {
+    fn run(self) -> Result<ExitCode> {
+        let Self { term, location } = self;
+        location.on_data(async |base, _| spin("retiring", base.keyring.retire(term)).await)?;
+        out::line(format!("term {term} is retired"))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -125,8 +202,8 @@ impl Verify {
 
 /// Opens every sealed value. Without a keyring there is none.
 pub(super) async fn verify(keyring: &Keyrings, settings: &Settings) -> Result<Verdict> {
-    match keyring.open(&master_key(settings)?).await? {
-        Some(opened) => keyring.verify(&opened, &Bar::new("opening").report()).await,
+    match keyring.open(&Arc::new(master_key(settings)?)).await? {
+        Some(opened) => keyring.verify(&Arc::new(opened), &Bar::new("opening").report()).await,
         None => Ok(Verdict::default()),
     }
 }
