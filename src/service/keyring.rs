@@ -83,17 +83,7 @@ impl Keyrings {
     /// Opens the keyring with the master key; `None` when the database has none yet. One that holds sealed
     /// values has lost it: that is refused, because a new keyring would hide the loss.
     pub async fn open(&self, master: &MasterKey) -> Result<Option<Keyring>> {
-        let list = |conn: &mut Conn| {
-            let terms = store::keyring::list(conn)?;
-            if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
-                return Err(Error::setup(
-                    "the database holds sealed values but its keyring is gone: restore a backup",
-                ));
-            }
-            Ok(terms)
-        };
-        let terms = self.db.read(list).await?;
-        if terms.is_empty() { Ok(None) } else { unwrap(master, terms).map(Some) }
+        open(master, self.db.read(terms).await?)
     }
 
     /// The terms and how many values each seals.
@@ -141,6 +131,22 @@ impl Keyrings {
         }
         Ok(verdict)
     }
+}
+
+/// The terms of a keyring. None are there when nothing was ever sealed; without them, what is sealed is lost.
+pub(super) fn terms(conn: &mut Conn) -> Result<Vec<Term>> {
+    let terms = store::keyring::list(conn)?;
+    if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
+        return Err(Error::setup(
+            "the database holds sealed values but its keyring is gone: restore a backup",
+        ));
+    }
+    Ok(terms)
+}
+
+/// The keyring of these terms, if there are any.
+pub(super) fn open(master: &MasterKey, terms: Vec<Term>) -> Result<Option<Keyring>> {
+    if terms.is_empty() { Ok(None) } else { unwrap(master, terms).map(Some) }
 }
 
 fn unwrap(master: &MasterKey, terms: Vec<Term>) -> Result<Keyring> {
