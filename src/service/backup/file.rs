@@ -185,7 +185,7 @@ fn digest(file: &mut File, size: u64, done: &mut dyn FnMut(u64)) -> io::Result<S
         digest.update(piece.get(..length).unwrap_or_default());
         done(length as u64);
     }
-    Ok(digest.finish().iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(digest.finish().map(|octet| format!("{octet:02x}")).concat())
 }
 
 /// Refuses a file that is no backup, or not as it was written.

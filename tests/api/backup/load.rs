@@ -60,7 +60,7 @@ async fn servers_go_on_writing_and_the_backup_is_the_state_of_one_moment() {
             while !ended.load(Ordering::Relaxed) {
                 let number = written.fetch_add(1, Ordering::Relaxed);
                 create(&client, &format!("all the time {number}")).await;
-                if number % 2 == 0 {
+                if number.is_multiple_of(2) {
                     client.delete(&format!("/key-sets/all%20the%20time%20{number}")).await.expect(204);
                 }
             }

@@ -88,7 +88,7 @@ fn rewrite(file: &Path, statements: &[&str]) {
         sql(file, statement);
     }
     let mut bytes = std::fs::read(file).unwrap();
-    let digest: String = sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256(&bytes).map(|byte| format!("{byte:02x}")).concat();
     bytes.extend(format!("hook-keys backup 1 sha256 {digest}\n").into_bytes());
     std::fs::write(file, bytes).unwrap();
 }
@@ -153,7 +153,7 @@ async fn everything_comes_back_on_either_database_and_works_there() {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02X}")).collect()
+    text.bytes().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat()
 }
 
 fn count(result: &Value) -> u64 {
