@@ -38,7 +38,7 @@ pub(super) struct Copy {
 struct CopiedJson<'a> {
     tables: Vec<TableJson>,
     #[serde(flatten)]
-    verdict: VerdictJson<'a>,
+    verdict: Option<VerdictJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -51,15 +51,7 @@ impl Copy {
     pub(super) fn run(self) -> Result<ExitCode> {
         let (from, to) = self.settings()?;
         let (tables, verdict) = block_on(copy(&from, &to))?;
-        let rows = tables.iter().map(|count| (count.table, count.rows));
-        if self.json {
-            let tables = rows.map(|(table, rows)| TableJson { table, rows }).collect();
-            out::json(&CopiedJson { tables, verdict: VerdictJson::from(&verdict) })?;
-        } else {
-            let rows: Vec<_> = rows.map(|(table, rows)| [table.to_owned(), rows.to_string()]).collect();
-            out::table(["TABLE", "ROWS"], &rows)?;
-            keyring::print(&verdict)?;
-        }
+        print(self.json, &tables, Some(&verdict))?;
         if verdict.broken.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -90,6 +82,18 @@ impl Copy {
     }
 }
 
+/// Prints what was copied, and what opens of it, where that was tried.
+pub(super) fn print(json: bool, tables: &[Count], verdict: Option<&Verdict>) -> Result<()> {
+    let rows = tables.iter().map(|count| (count.table, count.rows));
+    if json {
+        let tables = rows.map(|(table, rows)| TableJson { table, rows }).collect();
+        return out::json(&CopiedJson { tables, verdict: verdict.map(VerdictJson::from) });
+    }
+    let rows: Vec<_> = rows.map(|(table, rows)| [table.to_owned(), rows.to_string()]).collect();
+    out::table(["TABLE", "ROWS"], &rows)?;
+    verdict.map_or(Ok(()), keyring::print)
+}
+
 async fn copy(from: &Settings, to: &Settings) -> Result<(Vec<Count>, Verdict)> {
     let master = master_key(from)?;
     let source = Base::open(from, Parts::default(), Purpose::Command).await;
@@ -98,7 +102,11 @@ async fn copy(from: &Settings, to: &Settings) -> Result<(Vec<Count>, Verdict)> {
     source.keyring.open(&Arc::new(master)).await.map_err(|error| error.about("source"))?;
     let target = Base::open_as_is(to, Parts::default(), true).await.map_err(|error| error.about("target"))?;
     let bar = Bar::new("copying");
-    let work = service::Copy { from: source.db.clone(), into: target.db.clone() };
+    let work = service::Copy {
+        from: source.db.clone(),
+        into: target.db.clone(),
+        entropy: Arc::clone(&target.keyring.entropy),
+    };
     let tables = work.run(&bar.report()).await?;
     drop(bar);
     // After the commit: 100,000 hook keys take half a minute, in which nobody could write to the source. And a value

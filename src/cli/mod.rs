@@ -1,6 +1,7 @@
 //! The commands, one file each. They share where the data is (`Location`), how they speak (`out`) and how they show
 //! that they are not done yet (`progress`).
 
+mod backup;
 mod config;
 mod copy;
 mod dev;
@@ -13,6 +14,7 @@ mod migrate;
 mod org;
 mod out;
 mod progress;
+mod restore;
 mod serve;
 mod token;
 
@@ -59,6 +61,17 @@ enum Command {
     /// target. Values stay sealed as they are, so the master key stays the same, and each of them is then opened
     /// in the target. The settings `[postgres]` hold for both databases.
     Copy(copy::Copy),
+    /// Write all data to a file, while servers go on serving.
+    ///
+    /// The file is the state of one moment, and everything in it stays sealed as it is: keep the master key too, and
+    /// somewhere else. It is made completely or not at all, for its owner only, and never in place of another. Each
+    /// sealed value in it is then opened. docs/BACKUP.md has what is in it and what is not.
+    Backup(backup::Backup),
+    /// Put a backup into an empty database: SQLite or PostgreSQL, whichever it was made from.
+    ///
+    /// Stop the servers first. The file is checked from its first octet to its last before anything is written, and
+    /// all rows are committed at once. Each sealed value in the database is then opened.
+    Restore(restore::Restore),
     /// Check or show the settings, or print a sample file.
     #[command(subcommand)]
     Config(config::Config),
@@ -87,6 +100,8 @@ pub fn run() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::Migrate(command) => command.run(),
         Command::Copy(command) => command.run(),
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Config(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use super::Report;
+use crate::domain::Entropy;
+use crate::domain::ids::EntityId;
 use crate::error::{Error, Result};
-use crate::store::{self, Db, migrate};
+use crate::store::conn::Source;
+use crate::store::{self, Conn, Db, migrate};
 
 pub use crate::store::copy::Count;
 
-/// The two databases.
+/// The two databases, and what tells the arrival from any other.
 pub struct Copy {
     /// Where the data is, at this version's schema.
     pub from: Db,
     /// Where it goes.
     pub into: Db,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 impl Copy {
@@ -24,29 +29,42 @@ impl Copy {
             return Err(Error::setup("source and target are the same database: name another one"));
         }
         migrate::require_nothing_newer(&self.from).await.map_err(|error| error.about("source"))?;
-        // All of this before the target is changed in any way.
-        migrate::pending(&self.into).await.map_err(|error| error.about("target"))?;
-        require_empty(&store::copy::held(&self.into).await.map_err(|error| error.about("target"))?)?;
-        migrate::run(&self.into).await.map_err(|error| error.about("target"))?;
-        let report = Arc::clone(report);
-        let transfer = move |from: &mut _, into: &mut _| {
-            // Again, now that nobody else can write: a server may have been started on it.
-            require_empty(&store::copy::counts(into)?)?;
-            let expected = store::copy::counts(from)?;
-            let (mut done, total) = (0, expected.iter().map(|count| count.rows).sum());
-            report(done, total);
-            store::copy::rows(from, into, |rows| {
-                done += rows;
-                report(done, total);
-            })?;
-            let found = store::copy::counts(into)?;
-            if found == expected {
-                return Ok(found);
-            }
-            Err(Error::internal("counting", format_args!("{found:?} came of {expected:?}")))
+        make_ready(&self.into).await?;
+        let (report, arrival) = (Arc::clone(report), EntityId::generate(&*self.entropy)?.to_string());
+        let copy = move |from: &mut Conn, into: &mut Conn| {
+            store::changes::note_arrival(into, &arrival)?;
+            transfer(from, into, &report)
         };
-        self.into.write_from(&self.from, "copy", transfer).await
+        self.into.write_from(&self.from, Source::Still, "copy", copy).await
     }
+}
+
+/// Brings a database that holds no row to this version's schema, and refuses any other.
+pub(super) async fn make_ready(into: &Db) -> Result<()> {
+    let about = |error: Error| error.about("target");
+    // All of this before the target is changed in any way.
+    migrate::pending(into).await.map_err(about)?;
+    require_empty(&store::copy::held(into).await.map_err(about)?)?;
+    migrate::run(into).await.map_err(about)?;
+    Ok(())
+}
+
+/// All rows of the one into the other, which must be empty, counted before and after.
+pub(super) fn transfer(from: &mut Conn, into: &mut Conn, report: &Report) -> Result<Vec<Count>> {
+    // Again, now that nobody else can write: a server may have been started on it.
+    require_empty(&store::copy::counts(into)?)?;
+    let expected = store::copy::counts(from)?;
+    let (mut done, total) = (0, expected.iter().map(|count| count.rows).sum());
+    report(done, total);
+    store::copy::rows(from, into, |rows| {
+        done += rows;
+        report(done, total);
+    })?;
+    let found = store::copy::counts(into)?;
+    if found == expected {
+        return Ok(found);
+    }
+    Err(Error::internal("counting", format_args!("{found:?} came of {expected:?}")))
 }
 
 fn require_empty(held: &[Count]) -> Result<()> {
@@ -56,7 +74,7 @@ fn require_empty(held: &[Count]) -> Result<()> {
         return Ok(());
     }
     Err(Error::setup(format!(
-        "target: it holds rows already ({}), and a copy would mix with them: name an empty database, a new schema \
+        "target: it holds rows already ({}), and what comes would mix with them: name an empty database, a new schema \
          or a file that does not exist yet",
         held.join(", ")
     )))

@@ -120,8 +120,7 @@ impl Keyrings {
     /// Opens the keyring with the master key; `None` when the database has none yet. One that holds sealed
     /// values has lost it: that is refused, because a new keyring would hide the loss.
     pub async fn open(&self, master: &Arc<MasterKey>) -> Result<Option<Sealer>> {
-        let terms = self.db.read(terms).await?;
-        if terms.is_empty() { Ok(None) } else { Sealer::new(master, terms, None).map(Some) }
+        opened(master, self.db.read(terms).await?)
     }
 
     /// The terms and how many values each seals.
@@ -300,7 +299,7 @@ impl Keyrings {
 type Opened = (Value, OrgId, Zeroizing<Vec<u8>>);
 
 /// The terms, rising. None at all where there are sealed values is refused: it has lost them.
-fn terms(conn: &mut Conn) -> Result<Vec<Term>> {
+pub(super) fn terms(conn: &mut Conn) -> Result<Vec<Term>> {
     let terms = store::keyring::list(conn)?;
     if terms.is_empty() && store::sealed::count(conn, None, None)? > 0 {
         return Err(Error::setup(
@@ -308,6 +307,11 @@ fn terms(conn: &mut Conn) -> Result<Vec<Term>> {
         ));
     }
     Ok(terms)
+}
+
+/// What the keyring of these terms seals and opens with, if there are any.
+pub(super) fn opened(master: &Arc<MasterKey>, terms: Vec<Term>) -> Result<Option<Sealer>> {
+    if terms.is_empty() { Ok(None) } else { Sealer::new(master, terms, None).map(Some) }
 }
 
 /// The terms, of which there must be one.

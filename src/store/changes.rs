@@ -64,6 +64,18 @@ pub(super) fn note(conn: &mut Conn, org: Option<&OrgId>, entity: Entity, id: &st
     Ok(())
 }
 
+/// What a row says that stands for everything. It is no table, so that whoever reads it takes nothing for true that was
+/// read before.
+const EVERYTHING: &str = "everything";
+
+/// Notes that all rows came at once, from elsewhere. `id` is drawn for it: processes that had followed another state of
+/// this database tell the two apart by it.
+pub fn note_arrival(conn: &mut Conn, id: &str) -> Result<()> {
+    let row = (changes::entity.eq(EVERYTHING), changes::id.eq(id));
+    on_backend!(conn, |c| diesel::insert_into(changes::table).values(row).execute(c))?;
+    Ok(())
+}
+
 type Columns = (i64, Option<String>, String, String);
 
 const COLUMNS: (changes::rev, changes::org_id, changes::entity, changes::id) =

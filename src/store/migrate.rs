@@ -11,7 +11,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Conn, Db, look, on_backend};
-use super::lacks_right;
+use super::{backup, lacks_right};
 use crate::error::{Error, Result};
 
 /// For SQLite. Each step has a twin of the same name below.
@@ -27,11 +27,11 @@ const HISTORY: &str = "__diesel_schema_migrations";
 const FLOOR: &str = "schema_floor";
 
 /// How a schema differs from this version's.
-struct Difference {
+pub(super) struct Difference {
     /// Names of the migrations that the database lacks, oldest first.
-    missing: Vec<String>,
+    pub(super) missing: Vec<String>,
     /// The version of a migration that a newer hook-keys has made, if there is one.
-    newer: Option<String>,
+    pub(super) newer: Option<String>,
 }
 
 /// Names of the migrations that the database still lacks, oldest first. Changes nothing. Refuses a database
@@ -102,10 +102,37 @@ pub fn holds_keyring(path: &Path) -> Result<bool> {
 }
 
 fn difference(conn: &mut Conn) -> Result<Difference> {
-    let known = match conn {
-        Conn::Sqlite(_) => versions::<Sqlite>(&SQLITE)?,
-        Conn::Postgres(_) => versions::<Pg>(&POSTGRES)?,
-    };
+    if backup::is_marked(conn)? {
+        return Err(Error::setup(
+            "the database is a backup, which would be none any more once it was changed: put it into a database \
+             with `hook-keys restore FILE`",
+        ));
+    }
+    let found = compare(conn)?;
+    if let Some(version) = &found.newer {
+        // A newer version has added something that this one need not know, or removed something that it does.
+        let floor = if tables(conn)?.iter().any(|name| name == FLOOR) {
+            texts(conn, "SELECT version AS text FROM schema_floor")?
+        } else {
+            Vec::new()
+        };
+        let known = known(conn)?;
+        let is_known = |version: &String| known.iter().any(|(known, _)| known == version);
+        if floor.is_empty() || !floor.iter().all(is_known) {
+            return Err(Error::setup(format!(
+                "the database was migrated by a newer hook-keys (it has migration {version}, which {} {} does \
+                 not know): start that newer version, or restore a backup",
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_VERSION"),
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// The same of any database, whether or not this version could run on it.
+pub(super) fn compare(conn: &mut Conn) -> Result<Difference> {
+    let known = known(conn)?;
     let tables = tables(conn)?;
     // Diesel's own functions would make the table.
     let applied = if tables.iter().any(|name| name == HISTORY) {
@@ -121,24 +148,20 @@ fn difference(conn: &mut Conn) -> Result<Difference> {
         ));
     }
     let newer = applied.iter().find(|version| !is_known(version)).cloned();
-    if let Some(version) = &newer {
-        // A newer version has added something that this one need not know, or removed something that it does.
-        let floor = if tables.iter().any(|name| name == FLOOR) {
-            texts(conn, "SELECT version AS text FROM schema_floor")?
-        } else {
-            Vec::new()
-        };
-        if floor.is_empty() || !floor.iter().all(is_known) {
-            return Err(Error::setup(format!(
-                "the database was migrated by a newer hook-keys (it has migration {version}, which {} {} does \
-                 not know): start that newer version, or restore a backup",
-                env!("CARGO_PKG_NAME"),
-                env!("CARGO_PKG_VERSION"),
-            )));
-        }
-    }
     let lacks = known.into_iter().filter(|(version, _)| !applied.contains(version));
     Ok(Difference { missing: lacks.map(|(_, name)| name).collect(), newer })
+}
+
+/// Brings a SQLite file that nobody else uses to this version's schema.
+pub(super) fn bring_up(conn: &mut SqliteConnection) -> Result<()> {
+    conn.run_pending_migrations(SQLITE).map(drop).map_err(failed)
+}
+
+fn known(conn: &Conn) -> Result<Vec<(String, String)>> {
+    match conn {
+        Conn::Sqlite(_) => versions::<Sqlite>(&SQLITE),
+        Conn::Postgres(_) => versions::<Pg>(&POSTGRES),
+    }
 }
 
 /// Version and name of every migration, oldest first.

@@ -12,6 +12,7 @@
 )]
 
 mod authz;
+mod backup;
 mod cli;
 mod cluster;
 mod contract;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::error::{Error, Kind, Result};
 
 pub use follow::{BLIND, Follow};
+pub use pair::Source;
 use pool::{Manager, Object, Pool, take};
 use postgres::Link;
 pub use postgres::{Postgres, QUIET, TlsFiles};
@@ -310,6 +311,22 @@ pub(super) fn look(path: &Path) -> Result<Conn> {
     sqlite::look(path).map(Conn::Sqlite)
 }
 
+/// A connection to a SQLite file that nobody changes, this connection neither.
+pub(super) fn open_unchanging(path: &Path) -> Result<Conn> {
+    sqlite::open_unchanging(path).map(Conn::Sqlite)
+}
+
+/// A connection to a SQLite file that nobody else will ever use, and that need not outlive it.
+pub(super) fn open_scratch(path: &Path) -> Result<SqliteConnection> {
+    sqlite::open_scratch(path)
+}
+
+/// Makes a SQLite file that nobody has open one that is whole by itself, without a log beside it, and marks it as
+/// `application`.
+pub(super) fn finish_file(path: &Path, application: i32) -> Result<()> {
+    sqlite::finish(path, application)
+}
+
 /// What an error of the database means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -377,6 +394,14 @@ fn begin(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(conn) => sqlite::begin(conn),
         Conn::Postgres(link) => postgres::begin(&mut link.conn),
+    }
+}
+
+/// Begins a transaction that holds up nobody and reads one state of the database.
+fn begin_snapshot(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) => sqlite::begin_snapshot(conn),
+        Conn::Postgres(link) => postgres::begin_snapshot(&mut link.conn),
     }
 }
 

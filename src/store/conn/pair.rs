@@ -6,27 +6,61 @@ use std::path::Path;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
-use super::{Conn, Db, Place, begin, commit, on_backend, rollback, take};
+use super::{Conn, Db, Place, begin, begin_snapshot, commit, on_backend, rollback, take};
 use crate::error::{Error, Result};
 
+/// What others may do to the source of a transfer meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Only read it: the transfer has the right to write.
+    Still,
+    /// Write to it: what is read is the state that it had at the beginning.
+    Snapshot,
+}
+
 impl Db {
-    /// Runs `work` once, with `source` first and this database second, each in a transaction that has the only
-    /// right to write there. What `work` does in this database is then committed, or taken back if it fails. In
-    /// `source` it must change nothing. `name` goes to the log.
-    pub async fn write_from<T, F>(&self, source: &Self, name: &'static str, work: F) -> Result<T>
+    /// Runs `work` once, with `source` first and this database second, each in a transaction. Here it has the only
+    /// right to write. What `work` does here is then committed, or taken back if it fails. In `source` it must change
+    /// nothing. `name` goes to the log.
+    pub async fn write_from<T, F>(
+        &self,
+        source: &Self,
+        kind: Source,
+        name: &'static str,
+        work: F,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Conn, &mut Conn) -> Result<T> + Send + 'static,
     {
-        let mut from = take(&source.writers).await.map_err(|error| error.about("source"))?;
+        let pool = match kind {
+            Source::Still => &source.writers,
+            Source::Snapshot => &source.readers,
+        };
+        let mut from = take(pool).await.map_err(|error| error.about("source"))?;
         let mut into = take(&self.writers).await.map_err(|error| error.about("target"))?;
         let outcome = self.runner.blocking(move || {
-            begin(&mut from).map_err(|error| Error::from(error).about("source"))?;
+            let begun = match kind {
+                Source::Still => begin(&mut from),
+                Source::Snapshot => begin_snapshot(&mut from),
+            };
+            begun.map_err(|error| Error::from(error).about("source"))?;
             let outcome = transfer(&mut from, &mut into, work);
             // There is nothing to keep. If it fails, the server has ended the transaction already.
             drop(on_backend!(&mut *from, |c| rollback(c)));
             outcome
         });
+        outcome.await.map_err(|error| error.within(name))
+    }
+
+    /// The same, with a source that is this connection's alone.
+    pub async fn write_with<T, F>(&self, mut from: Conn, name: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn, &mut Conn) -> Result<T> + Send + 'static,
+    {
+        let mut into = take(&self.writers).await.map_err(|error| error.about("target"))?;
+        let outcome = self.runner.blocking(move || transfer(&mut from, &mut into, work));
         outcome.await.map_err(|error| error.within(name))
     }
 

@@ -222,6 +222,12 @@ pub(super) fn begin(conn: &mut PgConn) -> QueryResult<()> {
     diesel::sql_query(LOCK).execute(conn).map(drop)
 }
 
+/// Begins a transaction that only reads, all of it one state of the database.
+pub(super) fn begin_snapshot(conn: &mut PgConn) -> QueryResult<()> {
+    <PgConn as Connection>::TransactionManager::begin_transaction(conn)?;
+    diesel::sql_query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(conn).map(drop)
+}
+
 /// The URL with the modes of other drivers that say what is done here in any case.
 fn always_verified(url: &str) -> String {
     let Some((start, query)) = url.split_once('?') else { return url.to_owned() };

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::result::Error::DatabaseError;
-use diesel::{Connection, QueryResult, SqliteConnection};
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
 
 use crate::error::{Error, Result};
 
@@ -39,6 +40,11 @@ pub(super) fn begin(conn: &mut SqliteConnection) -> QueryResult<()> {
     diesel::connection::AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
 }
 
+/// Begins a transaction that reads one state of the database, and holds up no writer.
+pub(super) fn begin_snapshot(conn: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::connection::AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")
+}
+
 /// A connection that changes nothing, to any SQLite file, whoever made it. Only what a killed process left half
 /// done is brought to its end, as every reader of SQLite does.
 pub(super) fn look(path: &Path) -> Result<SqliteConnection> {
@@ -49,6 +55,40 @@ pub(super) fn look(path: &Path) -> Result<SqliteConnection> {
         Ok(conn)
     });
     connected.map_err(|error| unopened(path, &error))
+}
+
+/// A connection to a file that nobody changes: it makes no file beside it, and asks for no right to write there.
+pub(super) fn open_unchanging(path: &Path) -> Result<SqliteConnection> {
+    let connected = connect_by(path, "mode=ro&immutable=1").and_then(|mut conn| {
+        // What its schema says is another hand's, perhaps.
+        conn.batch_execute("PRAGMA trusted_schema = OFF;")?;
+        Ok(conn)
+    });
+    connected.map_err(|error| unopened(path, &error))
+}
+
+/// A connection to a file that is its own, and that need not outlive it.
+pub(super) fn open_scratch(path: &Path) -> Result<SqliteConnection> {
+    let mut conn = connect(path)?;
+    conn.batch_execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;")?;
+    Ok(conn)
+}
+
+/// Merges the log of a file that nobody has open, and lets it have none from here on.
+pub(super) fn finish(path: &Path, application: i32) -> Result<()> {
+    let mut conn = connect(path)?;
+    let mode: Mode = diesel::sql_query("PRAGMA journal_mode = DELETE").get_result(&mut conn)?;
+    if mode.journal_mode != "delete" {
+        return Err(Error::internal("finishing a file", format_args!("journal mode {}", mode.journal_mode)));
+    }
+    conn.batch_execute(&format!("PRAGMA synchronous = FULL; PRAGMA application_id = {application};"))?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Mode {
+    #[diesel(sql_type = Text)]
+    journal_mode: String,
 }
 
 /// Makes sure there is a file that nobody else may read; SQLite gives its WAL the same mode.
@@ -73,11 +113,15 @@ pub(super) fn unopened(path: &Path, error: &Error) -> Error {
 /// Connects to a file that is there. The URI says that SQLite must not make one: a database that was deleted
 /// under a server would come back empty, and readable for everyone.
 fn connect(path: &Path) -> Result<SqliteConnection> {
+    connect_by(path, "mode=rw")
+}
+
+fn connect_by(path: &Path, how: &str) -> Result<SqliteConnection> {
     let failed = |cause: String| Error::internal("opening the database", cause);
     let path = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
     let path = path.to_str().ok_or_else(|| failed("its path is not valid UTF-8".to_owned()))?;
     let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let mut conn = SqliteConnection::establish(&format!("file://{path}?mode=rw"))
+    let mut conn = SqliteConnection::establish(&format!("file://{path}?{how}"))
         .map_err(|error| failed(error.to_string()))?;
     conn.batch_execute(TIMEOUT)?;
     Ok(conn)

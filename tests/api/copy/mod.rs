@@ -3,8 +3,8 @@
 
 pub mod measure;
 mod refusals;
-mod scene;
-mod terminal;
+pub mod scene;
+pub mod terminal;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;

@@ -13,7 +13,7 @@ use crate::harness::Database;
 use crate::harness::process::{Dev, on, stdout};
 
 /// Runs a command under a pseudo-terminal, and returns all that came out there.
-fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let line = arguments.iter().fold(env!("CARGO_BIN_EXE_hook-keys").to_owned(), |line, argument| {
         assert!(!argument.contains('\''), "{argument}");
         format!("{line} '{argument}'")
@@ -30,7 +30,7 @@ fn on_a_terminal(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 /// What hides the cursor: who is ended after it leaves a terminal without one.
-const HIDE: &str = "\x1b[?25l";
+pub const HIDE: &str = "\x1b[?25l";
 
 #[test]
 fn a_copy_shows_a_bar_on_a_terminal_only() {
