@@ -64,6 +64,8 @@ RULES = [
     Rule("Kong §4, the key that comes out of a PATCH must be whole",
          "RejectedPositiveData", "updateKey|updateKeyOfKeySet",
          400, r'"code":2,"fields":\{"@entity":\["[^"]*(non-empty|must be set|must be equal)'),
+    Rule("Kong §4, a half that a PATCH brings must fit the half that is there",
+         "RejectedPositiveData", "updateKey|updateKeyOfKeySet", 400, r"public key does not match private key"),
     Rule("Kong §6, a field in two ways",
          "RejectedPositiveData", "(create|upsert|replace|update)Key.*|validateEntity", 400,
          r"a field is given in two ways that exclude each other|set\.(id|name): expected a string"),

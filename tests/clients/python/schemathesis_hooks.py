@@ -29,6 +29,7 @@ CATCHER = os.environ["CLIENTS_CATCHER"]  # the base URL of the one service that 
 TOKEN = os.environ["CLIENTS_TOKEN"]  # one that may do everything
 READER = os.environ["CLIENTS_READER"]  # a token that may only read
 REPORT = os.environ["CLIENTS_REPORT"]  # where to write what was counted
+SEEDED = json.loads(os.environ["CLIENTS_SEEDED"])  # what was there before the first request, by kind
 
 counts = {"cases": Counter(), "statuses": Counter(), "documented": Counter(), "repeated": Counter()}
 outside = []  # hooks that point elsewhere: there must be none
@@ -49,8 +50,6 @@ def before_call(context, case, kwargs):
         if operation in ("createKey", "upsertKey", "replaceKey", "updateKey", "createKeyInKeySet", "replaceKeyInKeySet",
                          "updateKeyOfKeySet", "validateEntity"):
             case.body = with_real_material(case.body, case.media_type)
-
-
     if case.meta and case.meta.phase.name.value == "fuzzing" and case.meta.generation.mode.is_positive:
         aim(case, operation)
 
@@ -147,22 +146,21 @@ def remember(case, response):
 
 def aim(case, operation):
     if operation == "deleteInlineHook":
-        known = there["idle hooks"]
-    elif case.path.startswith("/api/v1/hook-keys/{id}"):
-        known = there["hook keys"]
-    elif case.path.startswith("/api/v1/inlineHooks/{id}"):
-        known = there["hooks"]
-    elif case.path.startswith("/key-sets/{set}/keys/{key}"):
-        known = there["keys in sets"]
-    elif case.path.startswith("/key-sets/{set}"):
-        known = there["sets"]
+        kind = "idle hooks"
     else:
-        known = there["keys"] if case.path.startswith("/keys/{key}") else ()
-    if known and zlib.crc32(case.id.encode()) % 2:
+        paths = {"/api/v1/hook-keys/{id}": "hook keys", "/api/v1/inlineHooks/{id}": "hooks", "/keys/{key}": "keys",
+                 "/key-sets/{set}/keys/{key}": "keys in sets", "/key-sets/{set}": "sets"}
+        kind = next((kind for start, kind in paths.items() if case.path.startswith(start)), None)
+    if kind is None or zlib.crc32(case.id.encode()) % 2:
+        return
+    known = there[kind]
+    if known:
         case.path_parameters = dict(known[-1])
         if case.operation.method == "delete":
             known.pop()
         known.rotate(1)
+    elif kind in SEEDED and case.operation.method != "delete":
+        case.path_parameters = dict(SEEDED[kind])
 
 
 def to_catcher(body):

@@ -16,8 +16,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from conftest import ROOT, Catcher, Server
+from key_material import PEMS
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = 2000 if os.environ.get("HOOK_KEYS_LONG") == "1" else 200
@@ -36,6 +38,7 @@ class Run:
             "CLIENTS_TOKEN": self.server.token,
             "CLIENTS_READER": self.server.new_token("okta.inlineHooks.read", "keys.read"),
             "CLIENTS_CATCHER": catcher.base,
+            "CLIENTS_SEEDED": json.dumps(seeded(self.server)),
             "CLIENTS_REPORT": str(self.directory / "report.json"),
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
             "PYTHONPATH": str(HERE),
@@ -112,6 +115,15 @@ def test_every_operation_succeeds_at_times(runs, side):
 def test_no_hook_ever_pointed_away_from_the_test(runs):
     for run in runs.values():
         assert run.result()[2]["outside"] == []
+
+
+def seeded(server):
+    """A key in a set, for requests that come before a random one has made any."""
+    headers = {"Kong-Admin-Token": server.token}
+    chosen = requests.post(f"{server.base}/key-sets", json={}, headers=headers, timeout=30).json()["id"]
+    key = {"kid": "seeded", "pem": {"public_key": PEMS[0][1]}}
+    made = requests.post(f"{server.base}/key-sets/{chosen}/keys", json=key, headers=headers, timeout=30).json()["id"]
+    return {"sets": {"set": chosen}, "keys": {"key": made}, "keys in sets": {"set": chosen, "key": made}}
 
 
 def operations(side):
