@@ -118,12 +118,15 @@ def test_no_hook_ever_pointed_away_from_the_test(runs):
 
 
 def seeded(server):
-    """A key in a set, for requests that come before a random one has made any."""
-    headers = {"Kong-Admin-Token": server.token}
-    chosen = requests.post(f"{server.base}/key-sets", json={}, headers=headers, timeout=30).json()["id"]
+    """A set, a key, and a key in another set, which no request deletes but by chance."""
+    def make(path, **body):
+        answer = requests.post(server.base + path, json=body, headers={"Kong-Admin-Token": server.token}, timeout=30)
+        return answer.json()["id"]
+
+    one, other = make("/key-sets"), make("/key-sets")
     key = {"kid": "seeded", "pem": {"public_key": PEMS[0][1]}}
-    made = requests.post(f"{server.base}/key-sets/{chosen}/keys", json=key, headers=headers, timeout=30).json()["id"]
-    return {"sets": {"set": chosen}, "keys": {"key": made}, "keys in sets": {"set": chosen, "key": made}}
+    return {"sets": {"set": one}, "keys": {"key": make("/keys", **key)},
+            "keys in sets": {"set": other, "key": make(f"/key-sets/{other}/keys", **key)}}
 
 
 def operations(side):
