@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Refresher};
-use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{DatabaseSettings, Limits, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
@@ -24,11 +25,9 @@ use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
 use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
+use crate::tls::{Certificate, Tls};
 
 pub use crate::store::QUIET;
-
-/// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
-const SHORTEST_DRAIN: Duration = Duration::from_secs(10);
 
 /// What the outside world supplies. Tests put their own clock and a shared key pool here.
 #[derive(Clone)]
@@ -87,6 +86,10 @@ pub struct App {
     pub node_id: String,
     /// Where clients reach the service; `None` takes it from each request.
     pub public_url: Option<String>,
+    /// TLS of the listener, if there is any.
+    pub tls: Option<Arc<Tls>>,
+    /// What one connection and one request may cost.
+    pub limits: Limits,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long requests under way may take when the server stops.
@@ -99,6 +102,7 @@ pub struct App {
     pub cache: Arc<Cache>,
     /// Where work runs that no worker may be kept with.
     pub tasks: Tasks,
+    stopping: AtomicBool,
     recurring: Recurring,
     _background: Arc<Background>,
 }
@@ -233,12 +237,16 @@ impl App {
                 default_limit: settings.hook_keys_per_org,
             },
             public_url: settings.public_url.clone(),
+            tls: files.tls.as_ref().map(|(tls, _)| Arc::clone(tls)),
+            limits: settings.limits,
             body_timeout: settings.body_timeout,
-            drain: SHORTEST_DRAIN.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
+            // A hook that is tried twice takes as long.
+            drain: settings.shutdown.timeout.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
             allow_http: settings.outbound.allow_http,
             entropy,
             cache: base.cache,
             tasks,
+            stopping: AtomicBool::new(false),
             recurring,
             _background: base.background,
         })
@@ -248,6 +256,17 @@ impl App {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.cache.is_followed()
+    }
+
+    /// Lets the node be not ready, and connections end with their next answer.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Which database the data is in: `sqlite` or `postgres`.
@@ -287,6 +306,8 @@ pub struct Files {
     pub master_key: Arc<MasterKey>,
     /// Certificates that calls trust beside the system's.
     pub roots: Option<Roots>,
+    /// TLS of the listener, with the certificate that it shows.
+    pub tls: Option<(Arc<Tls>, Certificate)>,
 }
 
 impl Files {
@@ -295,7 +316,9 @@ impl Files {
         let roots = settings.outbound.ca_file.as_deref().map(Roots::read).transpose()?;
         // Those of the database are read again when it is opened, which not only a server does.
         place(&settings.database)?;
-        Ok(Self { master_key: Arc::new(master_key(settings)?), roots })
+        let tls = settings.tls.as_ref().map(Tls::read).transpose()?;
+        let tls = tls.map(|(tls, certificate)| (Arc::new(tls), certificate));
+        Ok(Self { master_key: Arc::new(master_key(settings)?), roots, tls })
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`config`] | settings: file, environment and flags, checked once |
 //! | [`service`] | the use cases: rules, limits, sealing, transactions |
 //! | [`cache`] | what is remembered of the database, and what keeps it true |
+//! | [`tls`] | TLS of the listener, from files that can be read again |
 //! | [`outbound`] | calls to external services; the only module that makes any |
 //! | [`store`] | the database; the only module that names Diesel |
 //! | [`seal`] | master key, keyring and sealed blobs |
@@ -34,5 +35,6 @@ pub mod outbound;
 pub mod seal;
 pub mod service;
 pub mod store;
+pub mod tls;
 
 pub use error::{Error, Result};

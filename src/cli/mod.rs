@@ -11,10 +11,12 @@ mod keyring;
 mod lines;
 mod log;
 mod migrate;
+mod notify;
 mod org;
 mod out;
 mod progress;
 mod restore;
+mod running;
 mod serve;
 mod token;
 

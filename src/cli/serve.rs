@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::log::LogWriter;
+use super::running::{Hangups, Stops, allow_files, until_stopped};
 use super::{Location, log, out};
 use crate::app::{App, Base, Files, Parts, Purpose};
 use crate::config::{Layers, Settings};
@@ -73,7 +74,8 @@ impl Serve {
             || Ok(()),
             async |_| Ok(()),
             |address, ()| {
-                out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")))
+                let scheme = if settings.tls.is_some() { "https" } else { "http" };
+                out::line(format!("hook-keys {} serves {scheme}://{address}", env!("CARGO_PKG_VERSION")))
             },
         )
     }
@@ -91,6 +93,8 @@ pub(super) fn serve<G, T>(
     announce: impl FnOnce(SocketAddr, T) -> Result<()>,
 ) -> Result<ExitCode> {
     actix_web::rt::System::new().block_on(async {
+        let hangups = Hangups::listen()?;
+        allow_files(settings.limits.connections);
         let listener = TcpListener::bind(settings.listen).map_err(|error| {
             Error::setup(format!(
                 "{} cannot be listened on: {error}; choose another --listen",
@@ -106,10 +110,12 @@ pub(super) fn serve<G, T>(
         let prepared = prepare(&base).await?;
         let app = Arc::new(App::build(settings, &files, base).await?);
         drop(start);
-        let server = http::server(Arc::clone(&app), listener, true)?;
+        if let Some((_, certificate)) = &files.tls {
+            tracing::info!("TLS with the certificate with the {certificate}");
+        }
+        let server = http::server(Arc::clone(&app), listener)?;
+        let stops = Stops::listen()?;
         announce(address, prepared)?;
-        let outcome = server.await.map_err(|error| Error::internal("serving", error));
-        app.finish().await;
-        outcome.map(|()| ExitCode::SUCCESS)
+        until_stopped(server, &app, hangups, stops, settings.shutdown.grace).await
     })
 }

@@ -5,6 +5,7 @@
 
 mod database_url;
 pub mod layers;
+mod server;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 pub use layers::{Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use server::{Limits, ShutdownSettings, TlsSettings};
 
 /// More ready key pairs than any load needs: they take 20 minutes of a core to make.
 const LARGEST_POOL: u32 = 10_000;
@@ -40,6 +42,12 @@ const NO_PATHS: [&str; 3] = ["//", "file:", ":memory:"];
 pub struct Settings {
     /// Address and port to serve on.
     pub listen: SocketAddr,
+    /// What TLS needs; `None` serves plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// What one connection and one request may cost.
+    pub limits: Limits,
+    /// How the server stops.
+    pub shutdown: ShutdownSettings,
     /// Where the data is.
     pub database: DatabaseSettings,
     /// Where the master key comes from, if anywhere.
@@ -162,6 +170,8 @@ struct Raw {
     public_url: String,
     pool_size: i64,
     log: String,
+    tls: server::RawTls,
+    shutdown: server::RawShutdown,
     postgres: RawPostgres,
     cache: RawCache,
     limits: RawLimits,
@@ -191,6 +201,8 @@ struct RawLimits {
     hook_keys_per_org: i64,
     inline_hooks_per_org: i64,
     body_timeout: String,
+    #[serde(flatten)]
+    server: server::RawServerLimits,
 }
 
 #[derive(Deserialize)]
@@ -240,6 +252,9 @@ impl Layers {
         };
         Ok(Settings {
             listen,
+            tls: raw.tls.check()?,
+            limits: raw.limits.server.check()?,
+            shutdown: raw.shutdown.check()?,
             database,
             master_key,
             pool_size: count("pool_size", raw.pool_size, LARGEST_POOL)?,

@@ -28,14 +28,20 @@ pub enum Failure {
     Malformed,
     /// The body or the query is not well-formed. One sentence that says in what way.
     Unreadable(String),
-    /// The body is larger than allowed.
-    BodyTooLarge,
+    /// The body is larger than so many bytes.
+    BodyTooLarge(usize),
     /// The body did not arrive in time.
     BodyTooSlow,
     /// A body is needed and none was announced.
     LengthRequired,
     /// Requests are not worth sending here now.
     NotReady,
+    /// Requests are not worth sending here any more.
+    Stopping,
+    /// The request line and the headers are larger than so many bytes.
+    HeadTooLarge(usize),
+    /// The JSON of the body is nested deeper than so many levels.
+    TooDeep(usize),
     /// The framework refused the request with this status before a handler saw it.
     Framework(StatusCode),
 }
@@ -63,13 +69,16 @@ impl Failure {
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::WrongContentType if api == Api::Kong => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::WrongContentType | Self::NotAcceptable | Self::Malformed | Self::Unreadable(_) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongContentType
+            | Self::NotAcceptable
+            | Self::Malformed
+            | Self::TooDeep(_)
+            | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NotReady | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Framework(status) => *status,
         }
     }

@@ -10,6 +10,7 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
+use super::depth::is_deeper;
 use super::error::Failure;
 use super::{Api, okta};
 use crate::app::App;
@@ -23,9 +24,6 @@ pub const JSON: &str = "application/json";
 
 /// Where clients of Kong put their tokens (contract §5).
 const KONG_ADMIN_TOKEN: &str = "kong-admin-token";
-
-/// Most bytes a request body may have.
-pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// A permission as a type, so that a handler's signature says what it takes to call it.
 pub trait Requirement: 'static {
@@ -190,7 +188,14 @@ impl Body {
         if !self.request.content_type().eq_ignore_ascii_case(JSON) {
             return Err(Failure::WrongContentType);
         }
-        self.bytes().await
+        self.json().await
+    }
+
+    /// Reads the body, which should be JSON, and checks how deep that is before anybody parses it.
+    pub async fn json(self) -> Result<Bytes, Failure> {
+        let most = app(&self.request)?.limits.json_depth;
+        let bytes = self.bytes().await?;
+        if is_deeper(&bytes, most) { Err(Failure::TooDeep(most)) } else { Ok(bytes) }
     }
 
     /// The media type with its parameters, as it was sent; empty when there is none.
@@ -200,18 +205,18 @@ impl Body {
         header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
-    /// Reads the body, whatever it is: at most [`BODY_LIMIT`] bytes. One that was not announced is empty.
+    /// Reads the body, whatever it is: at most `limits.body_bytes`. One that was not announced is empty.
     pub async fn bytes(self) -> Result<Bytes, Failure> {
+        let App { body_timeout, limits, .. } = &***app(&self.request)?;
         let headers = self.request.headers();
         let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
-            return Err(Failure::BodyTooLarge);
+        if announced.is_some_and(|length: usize| length > limits.body_bytes) {
+            return Err(Failure::BodyTooLarge(limits.body_bytes));
         }
         // A client that sends nothing must not hold its connection for ever.
-        let limit = app(&self.request)?.body_timeout;
-        let read = timeout(limit, self.payload.to_bytes_limited(BODY_LIMIT)).await;
+        let read = timeout(*body_timeout, self.payload.to_bytes_limited(limits.body_bytes)).await;
         let read = read.map_err(|_| Failure::BodyTooSlow)?;
-        read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)
+        read.map_err(|_| Failure::BodyTooLarge(limits.body_bytes))?.map_err(|_| Failure::Malformed)
     }
 }
 

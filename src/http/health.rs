@@ -20,6 +20,9 @@ pub async fn live(app: web::Data<App>, request: HttpRequest) -> Shown {
 
 /// `GET /readyz`: whether requests are worth sending here.
 pub async fn ready(app: web::Data<App>, request: HttpRequest) -> Shown {
+    if app.is_stopping() {
+        return Err(Failure::Stopping);
+    }
     if app.is_ready() { answer(&app, &request, "ready").await } else { Err(Failure::NotReady) }
 }
 

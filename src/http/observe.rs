@@ -8,10 +8,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 
+use super::connection::UnderWay;
 use super::error::Failure;
 use super::extract::JSON;
 use super::{Api, kong, okta};
@@ -43,6 +44,10 @@ const COMMON: [(HeaderName, HeaderValue); 6] = [
     (header::VARY, HeaderValue::from_static("Accept-Encoding")),
 ];
 
+/// What every answer over TLS carries too. Okta's value has `includeSubDomains`, which is not for a service to say whose
+/// domain it does not own (RFC 6797 §14.4).
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=315360000");
+
 /// The middleware; see the module. A function of the service, and not of `Next`, which would box each call of it.
 pub fn observe<S, B>(
     request: ServiceRequest,
@@ -52,9 +57,20 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody + 'static,
 {
-    let begun = Exchange::begin(&request).map(|exchange| (exchange, service.call(request)));
+    let begun = Exchange::begin(&request).map(|exchange| {
+        let most = exchange.app.limits.header_bytes;
+        let answering =
+            if head_fits(&request, most) { Ok(service.call(request)) } else { Err((request, most)) };
+        (exchange, answering)
+    });
     async move {
         let (exchange, answering) = begun?;
+        let answering = match answering {
+            Ok(answering) => answering,
+            Err((request, most)) => {
+                return Ok(request.into_response(exchange.answer(&Failure::HeadTooLarge(most), None)));
+            }
+        };
         // A handler that panics must not take down the connection with the other requests on it.
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(response) => Ok(exchange.end(response?.map_into_boxed_body())),
@@ -71,6 +87,8 @@ struct Exchange {
     method: Method,
     path: String,
     started: Instant,
+    /// Ends with the exchange.
+    _under_way: Option<UnderWay>,
 }
 
 impl Exchange {
@@ -84,6 +102,7 @@ impl Exchange {
             method: request.method().clone(),
             path: request.path().to_owned(),
             started: Instant::now(),
+            _under_way: request.conn_data().map(UnderWay::begin),
         })
     }
 
@@ -98,7 +117,7 @@ impl Exchange {
             response = response.into_response(answer);
         } else {
             self.log(status, caller.as_ref(), None);
-            self.put_headers(status, response.headers_mut());
+            self.put_headers(status, response.response_mut());
         }
         response
     }
@@ -131,11 +150,18 @@ impl Exchange {
                 None => answer.finish(),
             },
         };
-        self.put_headers(status, answer.headers_mut());
+        self.put_headers(status, &mut answer);
         answer
     }
 
-    fn put_headers(&self, status: StatusCode, headers: &mut HeaderMap) {
+    fn put_headers<B>(&self, status: StatusCode, answer: &mut HttpResponse<B>) {
+        if self.app.is_stopping() {
+            answer.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let headers = answer.headers_mut();
+        if self.app.tls.is_some() {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+        }
         for (name, value) in COMMON {
             headers.insert(name, value);
         }
@@ -183,6 +209,15 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Whether request line and headers keep to a limit, written as they were, with one blank after each colon.
+fn head_fits(request: &ServiceRequest, most: usize) -> bool {
+    let line = request.method().as_str().len()
+        + request.head().uri.path_and_query().map_or(0, |it| it.as_str().len());
+    let headers =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + "  HTTP/1.1\r\n\r\n".len() + headers.sum::<usize>() <= most
 }
 
 thread_local! {

@@ -18,6 +18,7 @@ mod cluster;
 mod contract;
 mod copy;
 mod crash;
+mod edge;
 mod faults;
 mod first_start;
 mod harness;

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::schemas::SCHEMA;
 use crate::error::{Kind, Part, Refusal, Violations};
 use crate::http::error::Failure;
-use crate::http::extract::BODY_LIMIT;
 use crate::service::Caller;
 
 #[derive(Serialize, Default)]
@@ -49,7 +48,14 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
         Failure::WrongContentType => return None,
         Failure::Unreadable(problem) => plain(problem),
         Failure::Malformed | Failure::NotAcceptable | Failure::LengthRequired => plain("Bad request"),
-        Failure::BodyTooLarge => plain(&format!("Payload too large: at most {BODY_LIMIT} bytes")),
+        Failure::BodyTooLarge(most) => plain(&format!("Payload too large: at most {most} bytes")),
+        Failure::HeadTooLarge(most) => {
+            plain(&format!("Request line and headers too large: at most {most} bytes"))
+        }
+        Failure::TooDeep(most) => {
+            plain(&format!("Cannot parse JSON body: it is nested more than {most} levels deep"))
+        }
+        Failure::Stopping => plain("Not ready: the server is stopping"),
         Failure::NotReady => plain("Not ready: the database is out of sight"),
         Failure::BodyTooSlow => plain("The body did not arrive in time"),
         Failure::Framework(status) if status.is_client_error() => plain("Bad request"),

@@ -11,6 +11,7 @@ use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
 use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
 use crate::error::Error;
+use crate::http::Address;
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON, query};
 use crate::http::representation::{Shown, remembered, text};
@@ -136,13 +137,17 @@ fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse
     json(&InlineHookBody::new(hook, &base_url(app, request)))
 }
 
-/// Where the caller reaches the service: the setting, else plain HTTP on the host that the caller named.
+/// Where the caller reaches the service: the setting, else the host that the caller named.
 fn base_url(app: &App, request: &HttpRequest) -> String {
     if let Some(url) = &app.public_url {
         return url.clone();
     }
-    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    format!("http://{}", named.unwrap_or_else(|| request.app_config().host()))
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    match (request.headers().get(HOST).and_then(|host| host.to_str().ok()), request.app_data::<Address>()) {
+        (Some(named), _) => format!("{scheme}://{named}"),
+        (None, Some(Address(served))) => format!("{scheme}://{served}"),
+        (None, None) => String::new(),
+    }
 }
 
 /// An id of another form is the id of nothing.

@@ -1,6 +1,7 @@
 //! A server for each test, in this process: its own SQLite file, a clock the test can move, port 0.
 
 pub mod answer;
+pub mod authority;
 pub mod database;
 pub mod history;
 pub mod keys;
@@ -234,7 +235,7 @@ fn run(app: Arc<App>, listener: TcpListener) -> ServerHandle {
     let (sender, handle) = mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let server = http::server(app, listener, false).unwrap();
+            let server = http::server(app, listener).unwrap();
             sender.send(server.handle()).unwrap();
             server.await.unwrap();
         });
