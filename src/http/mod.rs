@@ -1,5 +1,7 @@
 //! The HTTP side: translates requests into calls of services, and results into answers.
 
+mod address;
+mod audit;
 pub mod error;
 pub mod extract;
 pub mod health;
