@@ -33,7 +33,7 @@ pub(super) struct List {
     #[command(flatten)]
     wanted: Wanted,
     /// Most events.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     #[command(flatten)]
     location: Location,

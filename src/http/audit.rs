@@ -6,14 +6,17 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 
 use super::address::client_address;
 use super::error::Failure;
 use crate::app::App;
-use crate::domain::audit::{Actor, EventType, HOOK_KEY, INLINE_HOOK, KEY, KEY_SET, Origin, Target, Who};
+use crate::domain::audit::{
+    Actor, Event, EventType, HOOK_KEY, INLINE_HOOK, KEY, KEY_SET, Origin, Target, Who,
+};
 use crate::domain::ids::{EntityId, HookKeyId, InlineHookId, RequestId};
 use crate::error::Kind;
-use crate::service::Caller;
+use crate::service::{Audit, Caller, Tasks};
 
 /// Who acts by this request.
 pub(super) fn actor(app: &App, request: &HttpRequest, caller: &Caller) -> Actor {
@@ -28,16 +31,17 @@ pub(super) fn actor(app: &App, request: &HttpRequest, caller: &Caller) -> Actor 
     Actor { org: caller.org.clone(), origin: Arc::new(origin) }
 }
 
-/// Adds the row of a write that was refused or has failed, if the answer is one and its caller is known.
-pub(super) async fn note_refusal(app: &App, response: &ServiceResponse) {
+/// Adds the row of a write that was refused or has failed, if the answer is one and its caller is known. Nearly always
+/// there is nothing to wait for, and no room is kept for it.
+pub(super) fn refusal(app: &App, response: &ServiceResponse) -> Option<LocalBoxFuture<'static, ()>> {
     let (request, status) = (response.request(), response.status());
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
-        return;
+        return None;
     }
     let error = response.response().error();
     let failure = error.and_then(actix_web::Error::as_error::<Failure>);
     if failure.is_none() && !status.is_client_error() && !status.is_server_error() {
-        return;
+        return None;
     }
     let kind = match failure {
         Some(Failure::Service(error)) => Some(error.kind()),
@@ -45,20 +49,30 @@ pub(super) async fn note_refusal(app: &App, response: &ServiceResponse) {
     };
     // A call that was made has its row already.
     if matches!(kind, Some(Kind::Upstream { .. })) {
-        return;
+        return None;
     }
-    let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
-    let pattern = request.match_pattern().unwrap_or_default();
-    let Some(event) = event_of(request.method(), &pattern) else { return };
+    let caller = request.extensions().get::<Caller>().cloned()?;
+    let event = event_of(request.method(), &request.match_pattern()?)?;
     let reason = failure.map_or_else(|| Failure::Framework(status).to_string(), Failure::to_string);
     let event = actor(app, request, &caller).failed(event, targets(request), &reason);
-    let (audit, id) = (app.audit.clone(), event.id.clone());
-    let mut record = Box::pin(app.tasks.run(async move { audit.record(event).await }));
-    if matches!(kind, Some(Kind::Unavailable)) {
-        // It is tried, but the caller does not wait a second time for a database that does not answer.
-        drop(record.as_mut().now_or_never());
-    } else if let Err(error) = record.await {
-        tracing::error!(event = id, cause = error.private(), "a refusal is missing in the audit trail");
+    // It is tried, but the caller does not wait a second time for a database that does not answer.
+    let away = matches!(kind, Some(Kind::Unavailable));
+    Some(record(app.audit.clone(), app.tasks.clone(), event, away).boxed_local())
+}
+
+/// In a task of its own: a caller who hangs up now does not take the row along.
+async fn record(audit: Audit, tasks: Tasks, event: Event, away: bool) {
+    let work = tasks.run(async move {
+        let id = event.id.clone();
+        if let Err(error) = audit.record(event).await {
+            tracing::error!(event = id, cause = error.private(), "a refusal is missing in the audit trail");
+        }
+        Ok(())
+    });
+    if away {
+        drop(Box::pin(work).as_mut().now_or_never());
+    } else {
+        drop(work.await);
     }
 }
 

@@ -60,7 +60,9 @@ where
         match AssertUnwindSafe(answering).catch_unwind().await {
             Ok(response) => {
                 let response = response?.map_into_boxed_body();
-                audit::note_refusal(&exchange.app, &response).await;
+                if let Some(refusal) = audit::refusal(&exchange.app, &response) {
+                    refusal.await;
+                }
                 Ok(exchange.end(response))
             }
             Err(_) => Err(exchange.fault()),

@@ -108,8 +108,11 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
             '(' => (Token::Open, rest.get(1..)?),
             ')' => (Token::Close, rest.get(1..)?),
             '"' => {
-                // No type has a quotation mark or a backslash in it.
+                // No type has a quotation mark in it, and PostgreSQL does not even take a question with U+0000.
                 let (value, after) = rest.get(1..)?.split_once('"')?;
+                if value.contains(char::is_control) {
+                    return None;
+                }
                 (Token::Text(value.to_owned()), after)
             }
             _ => {
@@ -229,6 +232,7 @@ mod tests {
             "eventType eq \"a\")",
             "()",
             "é eq \"a\"",
+            "eventType eq \"\0\"",
             &deep,
         ] {
             let refused = Selection::parse(text).unwrap_err().to_string();

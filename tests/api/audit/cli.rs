@@ -4,11 +4,17 @@ use serde_json::{Value, json};
 
 use super::name;
 use crate::harness::process::{complaint, hook_keys, stdout};
-use crate::harness::{Server, path_of};
+use crate::harness::{MASTER_KEY, Server, path_of};
 
 /// Runs a command on the server's database.
 fn run(server: &Server, command: &[&str]) -> std::process::Output {
-    hook_keys().env("HOOK_KEYS_DATABASE_URL", server.database.url()).args(command).output().unwrap()
+    run_on(&server.database.url(), command)
+}
+
+fn run_on(url: &str, command: &[&str]) -> std::process::Output {
+    let mut process = hook_keys();
+    process.env("HOOK_KEYS_DATABASE_URL", url).env("HOOK_KEYS_MASTER_KEY", MASTER_KEY);
+    process.args(command).output().unwrap()
 }
 
 fn lines(server: &Server, command: &[&str]) -> Vec<Value> {
@@ -127,6 +133,52 @@ async fn what_commands_do_is_in_the_trail_with_the_user_who_did_it() {
         "{all:#?}"
     );
     assert_eq!(all[4]["targets"][0]["displayName"], "made");
+}
+
+#[tokio::test]
+async fn what_is_done_to_the_keyring_is_in_the_trail_and_no_orgs() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    acme.create("key").await;
+    for command in [&["keyring", "rotate"][..], &["keyring", "reseal"], &["keyring", "retire", "1"]] {
+        stdout(&run(&server, command));
+    }
+    complaint(&run(&server, &["keyring", "retire", "1"]));
+    let all = lines(&server, &["audit", "export"]);
+    let last: Vec<_> =
+        all.iter().skip(3).map(|line| [&line["eventType"], &line["targets"][0]["id"]]).collect();
+    assert_eq!(json!(last), json!([["hook_keys.keyring.rotated", "2"], ["hook_keys.keyring.retired", "1"]]));
+    assert_eq!((&all[3]["org"], super::events(&acme).await.len()), (&Value::Null, 3));
+}
+
+#[tokio::test]
+async fn the_trail_moves_with_all_other_data_in_its_order() {
+    let server = Server::start().await;
+    let acme = server.org("acme").await;
+    let key = acme.create("key").await;
+    acme.delete(&path_of(&key)).await.expect(204);
+    acme.delete(&path_of(&key)).await.expect(404);
+    // So that the numbers have gaps.
+    server.sql("DELETE FROM audit_events WHERE kind = 'system.api_token.create'");
+    let events = |mut lines: Vec<Value>| {
+        assert!(lines.windows(2).all(|two| two[0]["seq"].as_i64() < two[1]["seq"].as_i64()));
+        lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seq")));
+        lines
+    };
+    let expected = events(lines(&server, &["audit", "export"]));
+    assert_eq!(expected.len(), 4);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (copied, backup, restored) =
+        (format!("sqlite:{}", path("copied.db")), path("backup"), format!("sqlite:{}", path("restored.db")));
+    stdout(&run(&server, &["copy", "--from", &server.database.url(), "--to", &copied]));
+    stdout(&run(&server, &["backup", &backup]));
+    stdout(&run_on(&restored, &["restore", &backup]));
+    for url in [&copied, &restored] {
+        let text = stdout(&run_on(url, &["audit", "export"]));
+        let moved = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events(moved), expected, "{url}");
+    }
 }
 
 #[tokio::test]

@@ -147,6 +147,7 @@ async fn a_parameter_that_is_wrong_is_named_and_an_unknown_one_is_ignored() {
         ("since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "since"),
         ("filter=actor.id+eq+%22x%22", "filter"),
         ("filter=", "filter"),
+        ("filter=eventType+eq+%22%00%22", "filter"),
         ("sortOrder=ascending", "sortOrder"),
         ("limit=1001", "limit"),
         ("limit=-1", "limit"),
