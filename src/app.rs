@@ -23,7 +23,9 @@ use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
-use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
+use crate::service::{
+    Audit, Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Operator, Orgs, Places, Tasks, Tokens,
+};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
 use crate::tls::{Certificate, Tls};
 
@@ -63,6 +65,8 @@ pub struct Base {
     pub tokens: Tokens,
     /// The keyring's life.
     pub keyring: Keyrings,
+    /// The audit trail.
+    pub audit: Audit,
     cache: Arc<Cache>,
     parts: Parts,
     background: Arc<Background>,
@@ -82,6 +86,8 @@ pub struct App {
     pub keys: Keys,
     /// Key sets.
     pub key_sets: KeySets,
+    /// The audit trail.
+    pub audit: Audit,
     /// Tells this process from others to who asks for node information: a UUID.
     pub node_id: String,
     /// Where clients reach the service; `None` takes it from each request.
@@ -155,17 +161,25 @@ impl Base {
         let db = Db::open(place(&settings.database)?, create, background.handle().clone(), limit).await?;
         let cache = Arc::new(Cache::new(settings.cache.max_rows));
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
+        let operator = Operator::of_this_process();
         Ok(Self {
-            orgs: Orgs { db: db.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
+            orgs: Orgs {
+                db: db.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                operator: operator.clone(),
+            },
             tokens: Tokens {
                 db: db.clone(),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 uses: Arc::new(Uses::default()),
                 cache: Arc::clone(&cache),
+                operator: operator.clone(),
                 default_idle: settings.token_idle_expiry,
             },
-            keyring: Keyrings { db: db.clone(), clock, entropy },
+            audit: Audit { db: db.clone(), clock: Arc::clone(&clock), retention: settings.audit_retention },
+            keyring: Keyrings { db: db.clone(), clock, entropy, operator },
             db,
             cache,
             parts,
@@ -188,8 +202,13 @@ impl App {
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         let (db, cache) = (base.db.clone(), Arc::clone(&base.cache));
         let refresher = Refresher::start(db, cache, settings.cache.poll_interval).await?;
-        let recurring =
-            Recurring::start(&base.background, base.tokens.clone(), Arc::clone(&keyring), refresher);
+        let recurring = Recurring::start(
+            &base.background,
+            base.tokens.clone(),
+            base.audit.clone(),
+            Arc::clone(&keyring),
+            refresher,
+        );
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {
@@ -212,6 +231,7 @@ impl App {
         };
         Ok(Self {
             tokens: base.tokens,
+            audit: base.audit,
             key_sets: KeySets {
                 db: base.db.clone(),
                 clock: Arc::clone(&clock),

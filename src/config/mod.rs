@@ -3,6 +3,7 @@
 //! The sample file is the single list of settings: its keys are the keys there are, its values the
 //! defaults. Whatever is not in it is refused.
 
+mod audit;
 mod database_url;
 pub mod layers;
 mod server;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// Where and how inline hooks may be called.
     pub outbound: OutboundSettings,
+    /// How long rows of the audit trail are kept; `None` for ever.
+    pub audit_retention: Option<Duration>,
     /// Idle expiry of tokens made without an expiry of their own.
     pub token_idle_expiry: Duration,
 }
@@ -177,6 +180,7 @@ struct Raw {
     limits: RawLimits,
     keys: RawKeys,
     tokens: RawTokens,
+    audit: audit::RawAudit,
     outbound: RawOutbound,
 }
 
@@ -282,6 +286,7 @@ impl Layers {
                     most => most,
                 },
             },
+            audit_retention: audit::retention(&raw.audit.retention)?,
             token_idle_expiry: idle_expiry(&raw.tokens.idle_expiry)?,
         })
     }

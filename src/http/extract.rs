@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 use super::depth::is_deeper;
 use super::error::Failure;
-use super::{Api, okta};
+use super::{Api, audit, okta};
 use crate::app::App;
+use crate::domain::audit::Actor;
+use crate::domain::key::Sight;
 use crate::domain::permission::Permission;
 use crate::domain::token::ApiToken;
 use crate::error::{Error, Kind};
@@ -59,10 +61,18 @@ impl Requirement for KeysManage {
     const PERMISSION: Permission = Permission::KeysManage;
 }
 
+/// [`Permission::LogsRead`].
+pub struct LogsRead;
+
+impl Requirement for LogsRead {
+    const PERMISSION: Permission = Permission::LogsRead;
+}
+
 /// A caller whose token is live and has the permission `P`. There is no other way to get one.
 pub struct Authed<P> {
     /// Who calls.
     pub caller: Caller,
+    request: HttpRequest,
     permission: PhantomData<P>,
 }
 
@@ -94,7 +104,19 @@ impl<P: Requirement> Authed<P> {
         if !caller.grant.allows(P::PERMISSION) {
             return Err(Error::new(Kind::NotPermitted).into());
         }
-        Ok(Self { caller, permission: PhantomData })
+        Ok(Self { caller, request: request.clone(), permission: PhantomData })
+    }
+
+    /// The caller as the one who writes, for the audit trail.
+    #[must_use]
+    pub fn actor(&self, app: &App) -> Actor {
+        audit::actor(app, &self.request, &self.caller)
+    }
+
+    /// The same, if the caller may see private halves.
+    #[must_use]
+    pub fn revealer(&self, app: &App) -> Option<Actor> {
+        (self.caller.sight() == Sight::Private).then(|| self.actor(app))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The HTTP side: translates requests into calls of services, and results into answers.
 
+mod address;
+mod audit;
 mod connection;
 mod depth;
 pub mod error;

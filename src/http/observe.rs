@@ -15,8 +15,9 @@ use futures_util::FutureExt;
 use super::connection::UnderWay;
 use super::error::Failure;
 use super::extract::JSON;
-use super::{Api, kong, okta};
+use super::{Api, audit, kong, okta};
 use crate::app::App;
+use crate::domain::ids::RequestId;
 use crate::domain::{Entropy, ids};
 use crate::error::Error;
 use crate::service::Caller;
@@ -73,7 +74,13 @@ where
         };
         // A handler that panics must not take down the connection with the other requests on it.
         match AssertUnwindSafe(answering).catch_unwind().await {
-            Ok(response) => Ok(exchange.end(response?.map_into_boxed_body())),
+            Ok(response) => {
+                let response = response?.map_into_boxed_body();
+                if let Some(refusal) = audit::refusal(&exchange.app, &response) {
+                    refusal.await;
+                }
+                Ok(exchange.end(response))
+            }
             Err(_) => Err(exchange.fault()),
         }
     }
@@ -83,7 +90,7 @@ where
 struct Exchange {
     app: web::Data<App>,
     api: Api,
-    request_id: String,
+    request_id: RequestId,
     method: Method,
     path: String,
     started: Instant,
@@ -95,8 +102,11 @@ impl Exchange {
     fn begin(request: &ServiceRequest) -> Result<Self, Failure> {
         let app: &web::Data<App> =
             request.app_data().ok_or_else(|| Error::internal("observing a request", "there is no App"))?;
+        let request_id = RequestId::new(random(&*app.entropy)?);
+        // For the audit trail.
+        request.extensions_mut().insert(request_id);
         Ok(Self {
-            request_id: ids::request_id(random(&*app.entropy)?),
+            request_id,
             app: app.clone(),
             api: Api::of(request.path()),
             method: request.method().clone(),
@@ -165,7 +175,7 @@ impl Exchange {
         for (name, value) in COMMON {
             headers.insert(name, value);
         }
-        let request_id = HeaderValue::from_str(&self.request_id).ok();
+        let request_id = HeaderValue::from_str(self.request_id.encode(&mut [0; 32])).ok();
         match self.api {
             // Okta's 405 has none (contract §0.10, recorded).
             Api::Okta if status == StatusCode::METHOD_NOT_ALLOWED => {}
@@ -183,6 +193,8 @@ impl Exchange {
     /// One line a request. Never bodies, tokens or the query; Text is escaped where it is written.
     fn log(&self, status: StatusCode, caller: Option<&Caller>, failure: Option<(&Failure, &str)>) {
         let Self { request_id, method, path, started, .. } = self;
+        let mut buffer = [0; 32];
+        let request_id: &str = request_id.encode(&mut buffer);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let method = method.as_str();
         let org = caller.map(|caller| caller.org.as_str());

@@ -23,7 +23,7 @@ static OPENAPI: LazyLock<Arc<Body>> =
 #[rustfmt::skip]
 pub fn table() -> Vec<Endpoint> {
     use kong::{key_sets, keys, node, schemas, tags};
-    use okta::{hook_keys, inline_hooks};
+    use okta::{hook_keys, inline_hooks, logs};
     vec![
         guarded(Method::GET,    "/api/v1/hook-keys",                hook_keys::list),
         guarded(Method::POST,   "/api/v1/hook-keys",                hook_keys::create),
@@ -40,6 +40,7 @@ pub fn table() -> Vec<Endpoint> {
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/activate",   inline_hooks::activate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/deactivate", inline_hooks::deactivate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/execute", inline_hooks::execute),
+        guarded(Method::GET,    "/api/v1/logs",                     logs::list),
         guarded(Method::GET,    "/key-sets",                        key_sets::list),
         guarded(Method::POST,   "/key-sets",                        key_sets::create),
         guarded(Method::PUT,    "/key-sets",                        key_sets::put_by_name),

@@ -13,6 +13,7 @@ use super::inline_hooks::{InlineHooks, stored};
 use super::sealing::place;
 use crate::crypto::digest::sha256;
 use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::audit::{Actor, EventType, Target};
 use crate::domain::channel::{Auth, Client};
 use crate::domain::ids::{self, HookKeyId, InlineHookId, OrgId};
 use crate::domain::inline_hook::{HookStatus, InlineHook};
@@ -81,26 +82,51 @@ impl Execute {
     pub async fn execute(
         &self,
         place: OwnedSemaphorePermit,
-        org: &OrgId,
+        actor: &Actor,
         id: InlineHookId,
         body: Bytes,
     ) -> Result<Vec<u8>> {
-        let (this, org) = (self.clone(), org.clone());
+        let (this, actor) = (self.clone(), actor.clone());
         self.hooks
             .tasks
             .run(async move {
                 // Given back when the call has ended, not when the caller has gone.
                 let _place = place;
-                let prepared = this.prepare(org, id).await?;
-                match this.attempt(&prepared, &body).await {
+                let prepared = this.prepare(actor.org.clone(), id).await?;
+                let outcome = match this.attempt(&prepared, &body).await {
                     Err(failed) if failed.transient && prepared.hook.kind.may_retry() => {
                         this.attempt(&prepared, &body).await
                     }
                     outcome => outcome,
-                }
-                .map_err(|failed| failed.error)
+                };
+                let outcome = outcome.map_err(|failed| failed.error);
+                this.record(&actor, &prepared.hook, outcome.as_ref().err()).await;
+                outcome
             })
             .await
+    }
+
+    /// Adds the row of a call that was made. That cannot be taken back, so its answer is passed on in any case.
+    async fn record(&self, actor: &Actor, hook: &InlineHook, error: Option<&Error>) {
+        let (kind, target) = (EventType::InlineHookExecuted, vec![Target::from(hook)]);
+        let event = match error {
+            None => actor.done(kind, target),
+            Some(error) => match error.kind() {
+                Kind::Upstream { failure, cause } => {
+                    actor.failed(kind, target, &format!("{}: {cause}", name_of(*failure)))
+                }
+                // Refusals and faults that are no service's get their row where all of those do.
+                _ => return,
+            },
+        };
+        let insert = move |conn: &mut Conn| store::audit::insert(conn, &event);
+        if let Err(error) = self.hooks.db.write("record_execute", insert).await {
+            tracing::error!(
+                hook = hook.id.as_str(),
+                cause = error.private(),
+                "the call of a hook is missing in the audit trail"
+            );
+        }
     }
 
     async fn prepare(&self, org: OrgId, id: InlineHookId) -> Result<Prepared> {
@@ -247,6 +273,15 @@ impl Execute {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self { error, transient: false }
+    }
+}
+
+/// The kind of failure, as rows have it.
+fn name_of(failure: Upstream) -> &'static str {
+    match failure {
+        Upstream::Unreachable => "UNREACHABLE",
+        Upstream::BadAnswer => "BAD_ANSWER",
+        Upstream::Silent => "NO_ANSWER",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The use cases: rules, limits, sealing, and the transaction that holds them together.
 
 pub mod access_tokens;
+pub mod audit;
 pub mod backup;
 pub mod copy;
 pub mod execute;
@@ -17,6 +18,7 @@ pub mod tasks;
 pub mod tokens;
 
 pub use access_tokens::AccessTokens;
+pub use audit::{Audit, Operator};
 pub use backup::{Archive, Backup, Draft};
 pub use copy::Copy;
 pub use execute::Execute;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::audit::Operator;
 use crate::cache::Cache;
 use crate::crypto::digest::sha256;
+use crate::domain::audit::EventType;
 use crate::domain::clock::later;
 use crate::domain::ids::{OrgId, TokenId};
 use crate::domain::key::Sight;
@@ -18,7 +20,7 @@ use crate::domain::token::{ApiToken, Expiry, State, Token};
 use crate::domain::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::store::tokens::Digest;
-use crate::store::{self, Db};
+use crate::store::{self, Conn, Db};
 
 /// A use is recorded when the one on record is older than this, so that a busy token costs one small write
 /// a minute and not one a request.
@@ -37,6 +39,8 @@ pub struct Tokens {
     pub uses: Arc<Uses>,
     /// Tokens that were looked up before.
     pub cache: Arc<Cache>,
+    /// Who makes and revokes tokens.
+    pub operator: Operator,
     /// The idle expiry of tokens made without an expiry of their own.
     pub default_idle: Duration,
 }
@@ -111,8 +115,14 @@ impl Tokens {
             last_used: None,
             revoked: None,
         };
+        let origin = self.operator.origin(&*self.clock, &*self.entropy)?;
+        let created = origin.done(0, Some(&token.org), EventType::TokenCreated, vec![(&token).into()]);
         let (digest, stored) = (digest(secret), token.clone());
-        self.db.write("create_token", move |conn| store::tokens::insert(conn, &stored, &digest)).await?;
+        let store = move |conn: &mut Conn| {
+            store::tokens::insert(conn, &stored, &digest)?;
+            store::audit::insert(conn, &created)
+        };
+        self.db.write("create_token", store).await?;
         Ok(token)
     }
 
@@ -153,18 +163,23 @@ impl Tokens {
 
     /// Revokes a token at once and for good.
     pub async fn revoke(&self, id: TokenId) -> Result<()> {
-        let now = self.clock.now();
-        self.db
-            .write("revoke_token", move |conn| {
-                if store::tokens::revoke(conn, &id, now)? {
-                    return Ok(());
-                }
-                Err(Error::invalid(
+        let origin = self.operator.origin(&*self.clock, &*self.entropy)?;
+        let revoke = move |conn: &mut Conn| {
+            let Some(token) = store::tokens::find(conn, &id)? else {
+                return Err(Error::invalid(
                     "token",
                     format_args!("there is no token {id}: `hook-keys token list` shows all"),
-                ))
-            })
-            .await
+                ));
+            };
+            store::tokens::revoke(conn, &id, origin.at)?;
+            if token.revoked.is_some() {
+                return Ok(());
+            }
+            let target = vec![(&token).into()];
+            let revoked = origin.done(0, Some(&token.org), EventType::TokenRevoked, target);
+            store::audit::insert(conn, &revoked)
+        };
+        self.db.write("revoke_token", revoke).await
     }
 
     /// Writes the uses since the last flush, all in one transaction. Uses that could not be written stay.

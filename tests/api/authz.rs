@@ -129,15 +129,16 @@ async fn a_token_is_taken_as_kong_admin_token_on_kongs_side_alone() {
 
 #[tokio::test]
 async fn a_token_may_do_what_its_permissions_say_and_nothing_else() {
-    use Permission::{InlineHooksManage, InlineHooksRead, KeysManage, KeysRead, KeysReveal};
+    use Permission::{InlineHooksManage, InlineHooksRead, KeysManage, KeysRead, KeysReveal, LogsRead};
     let server = Server::start().await;
     server.org("acme").await;
-    let grants: [(&[&str], &[Permission]); 7] = [
+    let grants: [(&[&str], &[Permission]); 8] = [
         (&["okta.inlineHooks.read"], &[InlineHooksRead]),
         (&["okta.inlineHooks.manage"], &[InlineHooksRead, InlineHooksManage]),
         (&["keys.read"], &[KeysRead]),
         (&["keys.manage"], &[KeysRead, KeysManage]),
         (&["keys.reveal"], &[KeysRead, KeysReveal]),
+        (&["okta.logs.read"], &[LogsRead]),
         (&["okta.inlineHooks.read", "keys.manage"], &[InlineHooksRead, KeysRead, KeysManage]),
         (&["all"], &Permission::ALL),
     ];

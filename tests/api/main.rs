@@ -11,6 +11,7 @@
     reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
 )]
 
+mod audit;
 mod authz;
 mod backup;
 mod cli;

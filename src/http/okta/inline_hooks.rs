@@ -1,17 +1,15 @@
 //! `/api/v1/inlineHooks` (contract §5, §6).
 
-use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
-use super::{Answer, json, parameter};
+use super::{Answer, base_url, json, parameter};
 use crate::app::App;
 use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
 use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
 use crate::error::Error;
-use crate::http::Address;
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON, query};
 use crate::http::representation::{Shown, remembered, text};
@@ -37,7 +35,7 @@ pub async fn create(
     body: Body,
 ) -> Answer {
     let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
-    let hook = app.inline_hooks.create(&authed.caller.org, draft).await?;
+    let hook = app.inline_hooks.create(&authed.actor(&app), draft).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
@@ -60,7 +58,7 @@ pub async fn replace(
 ) -> Answer {
     let id = hook_id(&request)?;
     let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
-    let hook = app.inline_hooks.change(&authed.caller.org, id, move |_| Ok(draft.clone())).await?;
+    let hook = app.inline_hooks.change(&authed.actor(&app), id, move |_| Ok(draft.clone())).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
@@ -74,13 +72,13 @@ pub async fn update(
     let id = hook_id(&request)?;
     let (patch, allow_http) = (body.object::<Members>().await?, app.allow_http);
     let edit = move |hook: &InlineHook| patched(hook, &patch, allow_http);
-    let hook = app.inline_hooks.change(&authed.caller.org, id, edit).await?;
+    let hook = app.inline_hooks.change(&authed.actor(&app), id, edit).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
 /// `DELETE /{id}`: deletes a hook that is inactive.
 pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    app.inline_hooks.delete(&authed.caller.org, hook_id(&request)?).await?;
+    app.inline_hooks.delete(&authed.actor(&app), hook_id(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -108,7 +106,7 @@ async fn set_status(
     request: &HttpRequest,
     status: HookStatus,
 ) -> Answer {
-    let hook = app.inline_hooks.set_status(&authed.caller.org, hook_id(request)?, status).await?;
+    let hook = app.inline_hooks.set_status(&authed.actor(app), hook_id(request)?, status).await?;
     Ok(rendered(app, request, &hook))
 }
 
@@ -121,7 +119,7 @@ pub async fn execute(
 ) -> Answer {
     let id = hook_id(&request)?;
     let place = app.execute.place().await?;
-    let answer = app.execute.execute(place, &authed.caller.org, id, body.verbatim().await?).await?;
+    let answer = app.execute.execute(place, &authed.actor(&app), id, body.verbatim().await?).await?;
     Ok(HttpResponse::Ok().content_type(JSON).body(answer))
 }
 
@@ -135,19 +133,6 @@ fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<(Topic, cache::B
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {
     json(&InlineHookBody::new(hook, &base_url(app, request)))
-}
-
-/// Where the caller reaches the service: the setting, else the host that the caller named.
-fn base_url(app: &App, request: &HttpRequest) -> String {
-    if let Some(url) = &app.public_url {
-        return url.clone();
-    }
-    let scheme = if app.tls.is_some() { "https" } else { "http" };
-    match (request.headers().get(HOST).and_then(|host| host.to_str().ok()), request.app_data::<Address>()) {
-        (Some(named), _) => format!("{scheme}://{named}"),
-        (None, Some(Address(served))) => format!("{scheme}://{served}"),
-        (None, None) => String::new(),
-    }
 }
 
 /// An id of another form is the id of nothing.

@@ -58,7 +58,8 @@ const CACHE_ROWS: &str = "HOOK_KEYS_CACHE_MAX_ROWS";
 /// How long to wait for what must come true: no bound of the service, but for a test that would never end.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// The master key of all servers.
+pub const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A running server, stopped when dropped.
 pub struct Server {
