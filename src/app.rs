@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Refresher};
-use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, RateLimitSettings, Settings};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
 use crate::domain::ids::EntityId;
+use crate::domain::window::Rate;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Background, Recurring};
@@ -22,7 +24,9 @@ use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
-use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
+use crate::service::{
+    Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Limits, Orgs, Places, Tasks, Tokens,
+};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
 
 pub use crate::store::QUIET;
@@ -87,6 +91,8 @@ pub struct App {
     pub node_id: String,
     /// Where clients reach the service; `None` takes it from each request.
     pub public_url: Option<String>,
+    /// Proxies whose word about where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long requests under way may take when the server stops.
@@ -159,6 +165,7 @@ impl Base {
                 entropy: Arc::clone(&entropy),
                 uses: Arc::new(Uses::default()),
                 cache: Arc::clone(&cache),
+                limits: Arc::new(limits(settings.rate_limits)),
                 default_idle: settings.token_idle_expiry,
             },
             keyring: Keyrings { db: db.clone(), clock, entropy },
@@ -233,6 +240,7 @@ impl App {
                 default_limit: settings.hook_keys_per_org,
             },
             public_url: settings.public_url.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
             body_timeout: settings.body_timeout,
             drain: SHORTEST_DRAIN.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
             allow_http: settings.outbound.allow_http,
@@ -261,6 +269,11 @@ impl App {
         self.recurring.finish(&self.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
+}
+
+fn limits(settings: RateLimitSettings) -> Limits {
+    let rate = |most| (most > 0).then_some(Rate { most, window: settings.window });
+    Limits::new(rate(settings.requests), rate(settings.failed_logins))
 }
 
 fn place(settings: &DatabaseSettings) -> Result<Place> {

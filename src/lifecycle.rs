@@ -83,6 +83,7 @@ impl Recurring {
             loop {
                 ticks.tick().await;
                 flush(&tokens).await;
+                tokens.limits.forget(tokens.clock.now());
             }
         });
         Self([forget, follow, learn.abort_handle(), flush.abort_handle()])

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::domain::ids::{HookKeyId, OrgId};
 use crate::domain::token::Token;
+use crate::domain::window::Window;
 use crate::error::Result;
 use crate::store::changes::{Change, Entity};
 use crate::store::conn::BLIND;
@@ -39,7 +40,7 @@ const BYTES_A_ROW: usize = 512;
 pub struct Cache {
     sight: Sight,
     versions: Versions,
-    tokens: sync::Cache<Digest, Kept<Token>>,
+    tokens: sync::Cache<Digest, Kept<Known>>,
     bodies: sync::Cache<Target, Kept<Body>, Rows>,
     keeping: Mutex<()>,
 }
@@ -49,6 +50,15 @@ struct Sight {
     start: Instant,
     /// Milliseconds from `start` to the last look, and one more; 0 while nobody follows.
     seen: AtomicU64,
+}
+
+/// A token, and what its requests are counted in.
+#[derive(Debug)]
+pub struct Known {
+    /// The token.
+    pub token: Token,
+    /// The same for as long as the token is remembered anywhere.
+    pub window: Arc<Window>,
 }
 
 /// Something that is remembered, and what it hangs on.
@@ -129,18 +139,23 @@ impl Cache {
 
     /// The token with this digest, live or not, if it is remembered.
     #[must_use]
-    pub fn remembered_token(&self, digest: &Digest) -> Option<Arc<Token>> {
+    pub fn remembered_token(&self, digest: &Digest) -> Option<Arc<Known>> {
         self.current(&self.tokens, digest)
     }
 
-    /// The token with this digest, live or not, from the database. It is remembered.
-    pub async fn read_token(&self, db: &Db, digest: Digest) -> Result<Option<Arc<Token>>> {
+    /// The token with this digest, live or not, from the database. It is remembered, with what `window` gives for it.
+    pub async fn read_token(
+        &self,
+        db: &Db,
+        digest: Digest,
+        window: impl FnOnce() -> Arc<Window>,
+    ) -> Result<Option<Arc<Known>>> {
         let before = self.versions.stamp(Subject::AnyToken);
         let token = db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
         Ok(token.map(|token| {
             let subjects = [Subject::Token(token.id.as_str()), Subject::Org(token.org.as_str())];
             let on = self.stamps_since(before, subjects);
-            let value = Arc::new(token);
+            let value = Arc::new(Known { token, window: window() });
             if let Some(on) = on {
                 self.tokens.insert(digest, Kept { value: Arc::clone(&value), on });
             }

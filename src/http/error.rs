@@ -56,6 +56,7 @@ impl Failure {
                 Kind::NoCredentials if api == Api::Kong => StatusCode::UNAUTHORIZED,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+                Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },

@@ -1,11 +1,13 @@
 //! The HTTP side: translates requests into calls of services, and results into answers.
 
+mod address;
 pub mod error;
 pub mod extract;
 pub mod health;
 pub mod kong;
 pub mod observe;
 pub mod okta;
+mod quota;
 pub mod representation;
 pub mod routes;
 

@@ -1,6 +1,7 @@
 //! Around every request: a request id, the answer's common headers, the body of a failure, one log line.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -12,10 +13,13 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 
+use super::address::client_address;
 use super::error::Failure;
 use super::extract::JSON;
+use super::quota::put_quota;
 use super::{Api, kong, okta};
 use crate::app::App;
+use crate::domain::window::Quota;
 use crate::domain::{Entropy, ids};
 use crate::error::Error;
 use crate::service::Caller;
@@ -70,6 +74,7 @@ struct Exchange {
     request_id: String,
     method: Method,
     path: String,
+    address: Option<IpAddr>,
     started: Instant,
 }
 
@@ -83,6 +88,7 @@ impl Exchange {
             api: Api::of(request.path()),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            address: client_address(request.request()),
             started: Instant::now(),
         })
     }
@@ -92,13 +98,20 @@ impl Exchange {
         let framework = Failure::Framework(status);
         let failure = response.response().error().and_then(actix_web::Error::as_error::<Failure>);
         let failure = failure.or_else(|| is_failure(status).then_some(&framework));
-        let caller = response.request().extensions().get::<Caller>().cloned();
+        let (caller, quota) = {
+            let noted = response.request().extensions();
+            (noted.get::<Caller>().cloned(), noted.get::<Quota>().copied())
+        };
+        let quota = caller.as_ref().and_then(Caller::quota).or(quota);
         if let Some(failure) = failure {
             let answer = self.answer(failure, caller.as_ref());
             response = response.into_response(answer);
         } else {
             self.log(status, caller.as_ref(), None);
             self.put_headers(status, response.headers_mut());
+        }
+        if let Some(quota) = quota {
+            put_quota(self.api, response.status(), quota, response.headers_mut());
         }
         response
     }
@@ -161,23 +174,28 @@ impl Exchange {
         let method = method.as_str();
         let org = caller.map(|caller| caller.org.as_str());
         let token = caller.map(|caller| caller.id.as_str());
+        let address = self.address.map(tracing::field::display);
         let status = status.as_u16();
         match failure {
             // Asked for by machines, again and again.
             _ if PROBES.contains(&path.as_str()) => {
                 tracing::debug!(request_id, path, status, micros, "probed");
             }
-            None => tracing::info!(request_id, method, path, status, micros, org, token, "answered"),
+            None => {
+                tracing::info!(request_id, method, path, status, micros, org, token, address, "answered");
+            }
             Some((failure, error_id)) => {
                 let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
                 let cause = failure.private().unwrap_or(&reason);
                 if status < 500 {
                     tracing::info!(
-                        request_id, error_id, method, path, status, micros, org, token, reason, "refused"
+                        request_id, error_id, method, path, status, micros, org, token, address, reason,
+                        "refused"
                     );
                 } else {
                     tracing::error!(
-                        request_id, error_id, method, path, status, micros, org, token, cause, "failed"
+                        request_id, error_id, method, path, status, micros, org, token, address, cause,
+                        "failed"
                     );
                 }
             }

@@ -9,6 +9,7 @@ pub mod inline_hooks;
 pub mod key_sets;
 pub mod keyring;
 pub mod keys;
+pub mod limits;
 pub mod orgs;
 pub mod places;
 pub mod sealing;
@@ -25,11 +26,12 @@ pub use inline_hooks::InlineHooks;
 pub use key_sets::KeySets;
 pub use keyring::Keyrings;
 pub use keys::Keys;
+pub use limits::Limits;
 pub use orgs::Orgs;
 pub use places::Places;
 pub use sealing::Sealer;
 pub use tasks::Tasks;
-pub use tokens::{Caller, Tokens};
+pub use tokens::{Caller, NotLoggedIn, Tokens};
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@
     reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
 )]
 
+mod addresses;
 mod authz;
 mod backup;
 mod cli;
@@ -25,6 +26,7 @@ mod keyring;
 mod kong;
 mod okta;
 mod postgres;
+mod rate_limits;
 mod read_model;
 mod representation;
 mod sealing;

@@ -36,6 +36,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
             Kind::NotFound { resource: SCHEMA, id } => plain(&format!("No entity named '{id}'")),
             Kind::NotFound { .. } => plain("Not found"),
             Kind::NoCredentials | Kind::BadCredentials => plain(NO_CREDENTIALS),
+            Kind::TooManyRequests => plain("API rate limit exceeded"),
             Kind::NotPermitted => {
                 let who = caller.map(|caller| format!("{}, ", caller.id)).unwrap_or_default();
                 plain(&format!("{who}you do not have permissions to {} this resource", verb(method)))

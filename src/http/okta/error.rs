@@ -57,6 +57,9 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             }
             Kind::NoCredentials => plain("E0000005", "Invalid session"),
             Kind::BadCredentials => plain("E0000011", "Invalid token provided"),
+            Kind::TooManyRequests => {
+                plain("E0000047", "API call exceeded rate limit due to too many requests.")
+            }
             Kind::NotPermitted => {
                 plain("E0000006", "You do not have permission to perform the requested action")
             }
