@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
@@ -18,6 +18,7 @@ use crate::domain::window::Rate;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Background, Recurring};
+use crate::metrics::Requests;
 use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
@@ -105,8 +106,34 @@ pub struct App {
     pub cache: Arc<Cache>,
     /// Where work runs that no worker may be kept with.
     pub tasks: Tasks,
+    /// When everything was put together.
+    pub started: Instant,
+    /// What was asked for, where metrics are told.
+    pub requests: Option<Arc<Requests>>,
     recurring: Recurring,
     _background: Arc<Background>,
+}
+
+/// What is wrong with a process, by what was looked at.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Whether the database answers.
+    pub database: Option<String>,
+    /// Whether what is written is followed.
+    pub refresher: Option<String>,
+    /// Whether the newest term opens. Without it, what is new cannot be sealed or opened, and all else can.
+    pub keyring: Option<String>,
+    /// Whether key pairs can be generated. Without them, no hook key can be made once the stock is used up.
+    pub pool: Option<String>,
+}
+
+impl Readiness {
+    /// Whether requests are worth sending to it. What only some requests need does not count: other nodes may lack it
+    /// too.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.database.is_none() && self.refresher.is_none()
+    }
 }
 
 /// What a database is opened for.
@@ -228,6 +255,7 @@ impl App {
                 outbound,
                 places: Arc::new(Semaphore::new(settings.outbound.concurrency as usize)),
                 budget: settings.outbound.timeout,
+                calls: Arc::default(),
             },
             inline_hooks,
             hook_keys: HookKeys {
@@ -247,15 +275,32 @@ impl App {
             entropy,
             cache: base.cache,
             tasks,
+            started: Instant::now(),
+            requests: settings.metrics_listen.map(|_| Arc::default()),
             recurring,
             _background: base.background,
         })
     }
 
-    /// Whether requests are worth sending here: the database has answered in the last 5 seconds.
+    /// Whether requests are worth sending here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.cache.is_followed()
+        self.readiness().is_ready()
+    }
+
+    /// What is wrong with the process, if anything.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let when = |failing: bool, reason: &str| failing.then(|| reason.to_owned());
+        let term = self.hook_keys.keyring.unopened();
+        let pool = self.hook_keys.pool.levels();
+        Readiness {
+            database: when(!self.cache.is_followed(), "the database has not answered for 5 seconds"),
+            refresher: when(!self.recurring.follows(), "nobody follows the database: restart the process"),
+            keyring: term
+                .map(|term| format!("term {term} does not open with the master key of this process")),
+            pool: when(pool.failing, "no key pair could be generated"),
+        }
     }
 
     /// Which database the data is in: `sqlite` or `postgres`.

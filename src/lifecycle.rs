@@ -89,6 +89,13 @@ impl Recurring {
         Self([forget, follow, learn.abort_handle(), flush.abort_handle()])
     }
 
+    /// Whether the task that follows the database is still there.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let [_, follow, ..] = &self.0;
+        !follow.is_finished()
+    }
+
     /// Waits for the writes under way, writes down what is still in memory, and stops.
     pub async fn finish(&self, tasks: &Tasks, tokens: &Tokens) {
         tasks.drain().await;

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules it may name.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "error", "http", "service", "store::migrate"]),
-    ("http", &["app", "cache", "domain", "error", "service"]),
+    ("http", &["app", "cache", "domain", "error", "metrics", "service"]),
     (
         "app",
         &[
@@ -19,6 +19,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "domain",
             "error",
             "lifecycle",
+            "metrics",
             "outbound",
             "seal",
             "service",
@@ -26,20 +27,21 @@ const MAY_USE: [(&str, &[&str]); 15] = [
         ],
     ),
     ("lifecycle", &["cache", "error", "service"]),
-    ("service", &["cache", "crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
+    ("service", &["cache", "crypto", "domain", "error", "jose", "metrics", "outbound", "seal", "store"]),
     ("config", &["error"]),
     ("outbound", &["domain", "error"]),
-    ("cache", &["crypto", "domain", "error", "store"]),
-    ("store", &["domain", "error"]),
+    ("cache", &["crypto", "domain", "error", "metrics", "store"]),
+    ("store", &["domain", "error", "metrics"]),
     ("seal", &["crypto", "domain", "error"]),
     ("jose", &["crypto", "domain", "error"]),
-    ("crypto", &["domain", "error"]),
+    ("crypto", &["domain", "error", "metrics"]),
     ("domain", &["error"]),
+    ("metrics", &[]),
     ("error", &[]),
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 22] = [
+const ONLY_IN: [(&str, &str); 23] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -57,6 +59,7 @@ const ONLY_IN: [(&str, &str); 22] = [
     ("sec1", "jose"),
     ("spki", "jose"),
     ("actix_web", "http"),
+    ("prometheus_client", "http"),
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("itoa", "cli"),

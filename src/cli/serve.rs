@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use actix_web::dev::ServerHandle;
 use clap::Args;
 
 use super::log::LogWriter;
@@ -99,6 +100,7 @@ pub(super) fn serve<G, T>(
         })?;
         let address =
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        let metrics = settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
         let files = Files::read(settings)?;
@@ -107,9 +109,33 @@ pub(super) fn serve<G, T>(
         let app = Arc::new(App::build(settings, &files, base).await?);
         drop(start);
         let server = http::server(Arc::clone(&app), listener, true)?;
+        let metrics = metrics.map(|listener| tell_metrics(&app, listener)).transpose()?;
         announce(address, prepared)?;
         let outcome = server.await.map_err(|error| Error::internal("serving", error));
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
         app.finish().await;
         outcome.map(|()| ExitCode::SUCCESS)
     })
+}
+
+fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        Error::setup(format!("metrics.listen: {address} cannot be listened on: {error}; choose another one"))
+    })
+}
+
+/// Tells metrics until what is returned is stopped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server beside the first one, on the thread that awaits that one"
+)]
+fn tell_metrics(app: &Arc<App>, listener: TcpListener) -> Result<ServerHandle> {
+    let address = listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+    let server = http::metrics::server(Arc::clone(app), listener)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    tracing::info!("metrics are told on http://{address}/metrics");
+    Ok(handle)
 }

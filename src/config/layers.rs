@@ -304,6 +304,7 @@ mod tests {
             ("[rate_limits]\nwindow = \"0s\"", "rate_limits.window: \"0s\" is not a span"),
             ("[rate_limits]\nwindow = \"1500ms\"", "rate_limits.window: use whole seconds, at least 1s"),
             ("[rate_limits]\nwindow = \"2h\"", "rate_limits.window: use whole seconds, at least 1s"),
+            ("[metrics]\nlisten = \"9464\"", "metrics.listen: \"9464\" is not an address and port"),
             ("[outbound]\nconcurrency = 0", "outbound.concurrency: use at least 1"),
             ("[outbound]\nallow = [5]", "expected a string"),
             ("[limts]", "limts is not a setting"),

@@ -5,6 +5,7 @@
 
 mod database_url;
 pub mod layers;
+mod metrics;
 mod rate_limits;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::error::{Error, Result};
 pub use layers::{Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
 pub use rate_limits::RateLimitSettings;
 
+use metrics::RawMetrics;
 use rate_limits::RawRateLimits;
 
 /// More ready key pairs than any load needs: they take 20 minutes of a core to make.
@@ -66,6 +68,8 @@ pub struct Settings {
     pub min_rsa_bits: u32,
     /// What to remember of the database.
     pub cache: CacheSettings,
+    /// Address and port to tell metrics on, if any.
+    pub metrics_listen: Option<SocketAddr>,
     /// How often clients may come.
     pub rate_limits: RateLimitSettings,
     /// Where and how inline hooks may be called.
@@ -175,6 +179,7 @@ struct Raw {
     cache: RawCache,
     limits: RawLimits,
     rate_limits: RawRateLimits,
+    metrics: RawMetrics,
     keys: RawKeys,
     tokens: RawTokens,
     outbound: RawOutbound,
@@ -269,6 +274,7 @@ impl Layers {
                 poll_interval: poll_interval(&raw.cache.poll_interval)?,
             },
             rate_limits: raw.rate_limits.check()?,
+            metrics_listen: raw.metrics.check()?,
             outbound: OutboundSettings {
                 allow: parse_ranges("outbound.allow", &raw.outbound.allow)?,
                 allow_http: raw.outbound.allow_http,

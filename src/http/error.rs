@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::Api;
+use crate::app::Readiness;
 use crate::error::{Error, Kind, Refusal};
 
 /// Why a request failed: a service's error, or something about HTTP itself.
@@ -35,7 +36,7 @@ pub enum Failure {
     /// A body is needed and none was announced.
     LengthRequired,
     /// Requests are not worth sending here now.
-    NotReady,
+    NotReady(Box<Readiness>),
     /// The framework refused the request with this status before a handler saw it.
     Framework(StatusCode),
 }
@@ -70,7 +71,7 @@ impl Failure {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Framework(status) => *status,
         }
     }

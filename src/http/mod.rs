@@ -5,6 +5,7 @@ pub mod error;
 pub mod extract;
 pub mod health;
 pub mod kong;
+pub mod metrics;
 pub mod observe;
 pub mod okta;
 mod quota;
@@ -55,8 +56,10 @@ pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Ser
     let drain = app.drain.as_secs();
     let app = web::Data::from(app);
     let server = HttpServer::new(move || {
+        let observer = app.requests.as_ref().map(|requests| requests.observer());
         actix_web::App::new()
             .app_data(app.clone())
+            .app_data(observer)
             .wrap_fn(observe::observe)
             .configure(routes::configure)
             .default_service(web::to(error::unknown_path))

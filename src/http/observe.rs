@@ -17,15 +17,21 @@ use super::address::client_address;
 use super::error::Failure;
 use super::extract::JSON;
 use super::quota::put_quota;
+use super::routes::Pattern;
 use super::{Api, kong, okta};
 use crate::app::App;
 use crate::domain::window::Quota;
 use crate::domain::{Entropy, ids};
 use crate::error::Error;
+use crate::metrics::{Observer, Series, UnderWay};
 use crate::service::Caller;
 
 /// What is asked about the node itself.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// What stands for the route where none has the path, and where the handler took down what it was.
+const UNMATCHED: &str = "unmatched";
+const PANICKED: &str = "panicked";
 
 /// How many characters of a reason are logged: one request must not fill the log.
 const LONGEST_REASON: usize = 1024;
@@ -76,6 +82,7 @@ struct Exchange {
     path: String,
     address: Option<IpAddr>,
     started: Instant,
+    observed: Option<(Observer, UnderWay)>,
 }
 
 impl Exchange {
@@ -90,11 +97,16 @@ impl Exchange {
             path: request.path().to_owned(),
             address: client_address(request.request()),
             started: Instant::now(),
+            observed: request.app_data::<Option<Observer>>().cloned().flatten().map(|observer| {
+                let under_way = observer.begin();
+                (observer, under_way)
+            }),
         })
     }
 
     fn end(self, mut response: ServiceResponse) -> ServiceResponse {
         let status = response.status();
+        let route = response.request().app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
         let framework = Failure::Framework(status);
         let failure = response.response().error().and_then(actix_web::Error::as_error::<Failure>);
         let failure = failure.or_else(|| is_failure(status).then_some(&framework));
@@ -110,6 +122,7 @@ impl Exchange {
             self.log(status, caller.as_ref(), None);
             self.put_headers(status, response.headers_mut());
         }
+        self.note(route, response.status());
         if let Some(quota) = quota {
             put_quota(self.api, response.status(), quota, response.headers_mut());
         }
@@ -119,7 +132,16 @@ impl Exchange {
     /// The answer to a request whose handler panicked. The request itself went down with the handler.
     fn fault(&self) -> actix_web::Error {
         let failure = Error::internal("handler", "it panicked; standard error has the message").into();
+        self.note(PANICKED, StatusCode::INTERNAL_SERVER_ERROR);
         InternalError::from_response("panic", self.answer(&failure, None)).into()
+    }
+
+    /// For the metrics. Nothing of it is the caller's choice.
+    fn note(&self, route: &'static str, status: StatusCode) {
+        if let Some((observer, _)) = &self.observed {
+            let series = Series { route, method: known(&self.method), status: status.as_u16() };
+            observer.note(series, self.started.elapsed());
+        }
     }
 
     /// Renders and logs a failure, the one place that does either.
@@ -227,6 +249,12 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
     }
+}
+
+/// The method's name, if it is one of those that anything is known of.
+fn known(method: &Method) -> &'static str {
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    names.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 fn is_failure(status: StatusCode) -> bool {

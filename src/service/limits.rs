@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::Timestamp;
 use crate::domain::window::{Quota, Rate, Window};
+use crate::metrics::Count;
 use crate::store::tokens::Digest;
 
 /// Most addresses that are counted at once. Beyond that, one that was counted is forgotten for each new one.
@@ -23,6 +24,18 @@ pub struct Limits {
     /// same, so this is asked only when nothing is remembered.
     tokens: Mutex<HashMap<Digest, Arc<Window>>>,
     addresses: Mutex<HashMap<Origin, Window>>,
+    counts: Counts,
+}
+
+/// What limits have come to.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Log-ins that failed.
+    pub failed_logins: Count,
+    /// Requests refused because their token came too often.
+    pub requests_refused: Count,
+    /// Requests refused because too many log-ins from their address had failed.
+    pub logins_refused: Count,
 }
 
 /// Who counts as one: an address of IPv4, a network of 64 bits of IPv6, or all whose address is not known.
@@ -42,7 +55,11 @@ impl Limits {
 
     /// Counts a request of a token.
     pub fn request(&self, window: &Window, now: Timestamp) -> Option<Quota> {
-        self.requests.map(|rate| window.take(rate, now))
+        let quota = window.take(self.requests?, now);
+        if !quota.granted {
+            self.counts.requests_refused.add();
+        }
+        Some(quota)
     }
 
     /// The window of a token that was found, and is good from now on.
@@ -52,6 +69,7 @@ impl Limits {
 
     /// Counts a log-in that failed.
     pub fn failure(&self, from: Option<IpAddr>, now: Timestamp) -> Option<Quota> {
+        self.counts.failed_logins.add();
         let rate = self.failed_logins?;
         let origin = Origin::of(from);
         let mut addresses = lock(&self.addresses);
@@ -59,7 +77,11 @@ impl Limits {
             let any = addresses.keys().next().copied();
             any.and_then(|any| addresses.remove(&any));
         }
-        Some(addresses.entry(origin).or_default().take(rate, now))
+        let quota = addresses.entry(origin).or_default().take(rate, now);
+        if !quota.granted {
+            self.counts.logins_refused.add();
+        }
+        Some(quota)
     }
 
     /// The quota of an address that has none left. A token that was good a moment ago is let through all the same.
@@ -67,7 +89,17 @@ impl Limits {
     pub fn exhausted(&self, from: Option<IpAddr>, digest: &Digest, now: Timestamp) -> Option<Quota> {
         let rate = self.failed_logins?;
         let quota = lock(&self.addresses).get(&Origin::of(from))?.look(rate, now);
-        (!quota.granted && !lock(&self.tokens).contains_key(digest)).then_some(quota)
+        let refused = !quota.granted && !lock(&self.tokens).contains_key(digest);
+        if refused {
+            self.counts.logins_refused.add();
+        }
+        refused.then_some(quota)
+    }
+
+    /// What they have come to.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Forgets that a token was good.

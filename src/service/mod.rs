@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod backup;
+pub mod calls;
 pub mod copy;
 pub mod execute;
 pub mod hook_keys;

@@ -206,6 +206,14 @@ impl Tokens {
         self.db.read(move |conn| store::tokens::list(conn, org.as_ref())).await
     }
 
+    /// How many tokens of all orgs end within `span` from now if they are not used any more.
+    pub async fn ending_within(&self, span: Duration) -> Result<u64> {
+        let now = self.clock.now();
+        let until = later(now, span);
+        let count = self.db.read(move |conn| store::tokens::count_ending(conn, now, until)).await?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     /// Revokes a token at once and for good.
     pub async fn revoke(&self, id: TokenId) -> Result<()> {
         let now = self.clock.now();

@@ -3,6 +3,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::needless_pass_by_value,
@@ -24,6 +25,7 @@ mod first_start;
 mod harness;
 mod keyring;
 mod kong;
+mod metrics;
 mod okta;
 mod postgres;
 mod rate_limits;

@@ -10,6 +10,7 @@ use super::schemas::SCHEMA;
 use crate::error::{Kind, Part, Refusal, Violations};
 use crate::http::error::Failure;
 use crate::http::extract::BODY_LIMIT;
+use crate::http::health::Checks;
 use crate::service::Caller;
 
 #[derive(Serialize, Default)]
@@ -23,6 +24,10 @@ struct Body {
     fields: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
 }
 
 /// The body of a failure of a request with `method`; `None` for an empty one.
@@ -51,7 +56,11 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
         Failure::Unreadable(problem) => plain(problem),
         Failure::Malformed | Failure::NotAcceptable | Failure::LengthRequired => plain("Bad request"),
         Failure::BodyTooLarge => plain(&format!("Payload too large: at most {BODY_LIMIT} bytes")),
-        Failure::NotReady => plain("Not ready: the database is out of sight"),
+        Failure::NotReady(readiness) => Body {
+            status: Some("not ready"),
+            checks: Some((&**readiness).into()),
+            ..plain("Not ready: the database is out of sight")
+        },
         Failure::BodyTooSlow => plain("The body did not arrive in time"),
         Failure::Framework(status) if status.is_client_error() => plain("Bad request"),
         Failure::Framework(_) => plain(UNEXPECTED),
@@ -79,7 +88,7 @@ fn refused(refusal: &Refusal) -> Body {
         name: Some(name),
         code: Some(code),
         fields: Some(fields),
-        options: None,
+        ..Body::default()
     };
     let bare =
         |code, name, message: String| Body { message, name: Some(name), code: Some(code), ..Body::default() };

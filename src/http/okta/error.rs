@@ -94,7 +94,7 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             MALFORMED.to_owned(),
             vec!["body: Send a JSON body with a Content-Length".to_owned()],
         ),
-        Failure::NotReady => plain(UNAVAILABLE.0, UNAVAILABLE.1),
+        Failure::NotReady(_) => plain(UNAVAILABLE.0, UNAVAILABLE.1),
         Failure::Framework(status) if status.is_client_error() => plain("E0000003", MALFORMED),
         Failure::Framework(_) => plain("E0000009", "Internal Server Error"),
     }
