@@ -3,20 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Refresher};
-use crate::config::{DatabaseSettings, Limits, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{
+    DatabaseSettings, Limits, MASTER_KEY_VARIABLE, MasterKeySource, RateLimitSettings, Settings,
+};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
 use crate::domain::ids::EntityId;
+use crate::domain::window::Rate;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Background, Recurring};
+use crate::metrics::Requests;
 use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
@@ -24,7 +29,8 @@ use crate::seal::MasterKey;
 use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
 use crate::service::{
-    Audit, Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Operator, Orgs, Places, Tasks, Tokens,
+    Audit, Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Operator, Orgs, Places, RateLimits,
+    Tasks, Tokens,
 };
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
 use crate::tls::{Certificate, Tls};
@@ -96,6 +102,8 @@ pub struct App {
     pub tls: Option<Arc<Tls>>,
     /// What one connection and one request may cost.
     pub limits: Limits,
+    /// Proxies whose word about where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long requests under way may take when the server stops.
@@ -109,8 +117,34 @@ pub struct App {
     /// Where work runs that no worker may be kept with.
     pub tasks: Tasks,
     stopping: AtomicBool,
+    /// When everything was put together.
+    pub started: Instant,
+    /// What was asked for, where metrics are told.
+    pub requests: Option<Arc<Requests>>,
     recurring: Recurring,
     _background: Arc<Background>,
+}
+
+/// What is wrong with a process, by what was looked at.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Whether the database answers.
+    pub database: Option<String>,
+    /// Whether what is written is followed.
+    pub refresher: Option<String>,
+    /// Whether the newest term opens. Without it, what is new cannot be sealed or opened, and all else can.
+    pub keyring: Option<String>,
+    /// Whether key pairs can be generated. Without them, no hook key can be made once the stock is used up.
+    pub pool: Option<String>,
+}
+
+impl Readiness {
+    /// Whether requests are worth sending to it. What only some requests need does not count: other nodes may lack it
+    /// too.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.database.is_none() && self.refresher.is_none()
+    }
 }
 
 /// What a database is opened for.
@@ -176,6 +210,7 @@ impl Base {
                 uses: Arc::new(Uses::default()),
                 cache: Arc::clone(&cache),
                 operator: operator.clone(),
+                limits: Arc::new(limits(settings.rate_limits)),
                 default_idle: settings.token_idle_expiry,
             },
             audit: Audit { db: db.clone(), clock: Arc::clone(&clock), retention: settings.audit_retention },
@@ -245,6 +280,7 @@ impl App {
                 outbound,
                 places: Arc::new(Semaphore::new(settings.outbound.concurrency as usize)),
                 budget: settings.outbound.timeout,
+                calls: Arc::default(),
             },
             inline_hooks,
             hook_keys: HookKeys {
@@ -259,6 +295,7 @@ impl App {
             public_url: settings.public_url.clone(),
             tls: files.tls.as_ref().map(|(tls, _)| Arc::clone(tls)),
             limits: settings.limits,
+            trusted_proxies: settings.trusted_proxies.clone(),
             body_timeout: settings.body_timeout,
             // A hook that is tried twice takes as long.
             drain: settings.shutdown.timeout.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
@@ -267,15 +304,32 @@ impl App {
             cache: base.cache,
             tasks,
             stopping: AtomicBool::new(false),
+            started: Instant::now(),
+            requests: settings.metrics_listen.map(|_| Arc::default()),
             recurring,
             _background: base.background,
         })
     }
 
-    /// Whether requests are worth sending here: the database has answered in the last 5 seconds.
+    /// Whether requests are worth sending here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.cache.is_followed()
+        self.readiness().is_ready()
+    }
+
+    /// What is wrong with the process, if anything.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let when = |failing: bool, reason: &str| failing.then(|| reason.to_owned());
+        let term = self.hook_keys.keyring.unopened();
+        let pool = self.hook_keys.pool.levels();
+        Readiness {
+            database: when(!self.cache.is_followed(), "the database has not answered for 5 seconds"),
+            refresher: when(!self.recurring.follows(), "nobody follows the database: restart the process"),
+            keyring: term
+                .map(|term| format!("term {term} does not open with the master key of this process")),
+            pool: when(pool.failing, "no key pair could be generated"),
+        }
     }
 
     /// Lets the node be not ready, and connections end with their next answer.
@@ -300,6 +354,11 @@ impl App {
         self.recurring.finish(&self.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
+}
+
+fn limits(settings: RateLimitSettings) -> RateLimits {
+    let rate = |most| (most > 0).then_some(Rate { most, window: settings.window });
+    RateLimits::new(rate(settings.requests), rate(settings.failed_logins))
 }
 
 fn place(settings: &DatabaseSettings) -> Result<Place> {

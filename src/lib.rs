@@ -19,6 +19,7 @@
 //! | [`jose`] | JSON Web Keys |
 //! | [`crypto`] | primitives; the only module that names ring or aws-lc-rs |
 //! | [`domain`] | the nouns, right by construction |
+//! | [`metrics`] | numbers about the process, noted where things happen |
 //! | [`error`] | the one error type |
 
 pub mod app;
@@ -31,6 +32,7 @@ pub mod error;
 pub mod http;
 pub mod jose;
 pub mod lifecycle;
+pub mod metrics;
 pub mod outbound;
 pub mod seal;
 pub mod service;

@@ -85,9 +85,17 @@ impl Recurring {
             loop {
                 ticks.tick().await;
                 flush(&tokens).await;
+                tokens.limits.forget(tokens.clock.now());
             }
         });
         Self([forget, follow, shorten, learn.abort_handle(), flush.abort_handle()])
+    }
+
+    /// Whether the task that follows the database is still there.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let [_, follow, ..] = &self.0;
+        !follow.is_finished()
     }
 
     /// Waits for the writes under way, writes down what is still in memory, and stops.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "error", "http", "service", "store::migrate", "tls"]),
-    ("http", &["app", "cache", "domain", "error", "service", "tls"]),
+    ("http", &["app", "cache", "domain", "error", "metrics", "service", "tls"]),
     (
         "app",
         &[
@@ -19,6 +19,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "domain",
             "error",
             "lifecycle",
+            "metrics",
             "outbound",
             "seal",
             "service",
@@ -27,21 +28,22 @@ const MAY_USE: [(&str, &[&str]); 16] = [
         ],
     ),
     ("lifecycle", &["cache", "error", "service"]),
-    ("service", &["cache", "crypto", "domain", "error", "jose", "outbound", "seal", "store"]),
+    ("service", &["cache", "crypto", "domain", "error", "jose", "metrics", "outbound", "seal", "store"]),
     ("tls", &["config", "domain", "error"]),
     ("config", &["error"]),
     ("outbound", &["domain", "error"]),
-    ("cache", &["crypto", "domain", "error", "store"]),
-    ("store", &["domain", "error"]),
+    ("cache", &["crypto", "domain", "error", "metrics", "store"]),
+    ("store", &["domain", "error", "metrics"]),
     ("seal", &["crypto", "domain", "error"]),
     ("jose", &["crypto", "domain", "error"]),
-    ("crypto", &["domain", "error"]),
+    ("crypto", &["domain", "error", "metrics"]),
     ("domain", &["error"]),
+    ("metrics", &[]),
     ("error", &[]),
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 27] = [
+const ONLY_IN: [(&str, &str); 28] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -64,6 +66,7 @@ const ONLY_IN: [(&str, &str); 27] = [
     ("actix_service", "http"),
     ("tokio_rustls", "http"),
     ("x509_cert", "tls"),
+    ("prometheus_client", "http"),
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("itoa", "cli"),

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use actix_web::dev::ServerHandle;
 use clap::Args;
 
 use super::log::LogWriter;
@@ -103,6 +104,7 @@ pub(super) fn serve<G, T>(
         })?;
         let address =
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        let metrics = settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
         let files = Files::read(settings)?;
@@ -114,8 +116,33 @@ pub(super) fn serve<G, T>(
             tracing::info!("TLS with the certificate with the {certificate}");
         }
         let server = http::server(Arc::clone(&app), listener)?;
+        let metrics = metrics.map(|listener| tell_metrics(&app, listener)).transpose()?;
         let stops = Stops::listen()?;
         announce(address, prepared)?;
-        until_stopped(server, &app, hangups, stops, settings.shutdown.grace).await
+        let outcome = until_stopped(server, &app, hangups, stops, settings.shutdown.grace).await;
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
+        outcome
     })
+}
+
+fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        Error::setup(format!("metrics.listen: {address} cannot be listened on: {error}; choose another one"))
+    })
+}
+
+/// Tells metrics until what is returned is stopped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server beside the first one, on the thread that awaits that one"
+)]
+fn tell_metrics(app: &Arc<App>, listener: TcpListener) -> Result<ServerHandle> {
+    let address = listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+    let server = http::metrics::server(Arc::clone(app), listener)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    tracing::info!("metrics are told on http://{address}/metrics");
+    Ok(handle)
 }

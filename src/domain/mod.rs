@@ -17,6 +17,7 @@ pub mod secret;
 pub mod tags;
 pub mod text;
 pub mod token;
+pub mod window;
 
 pub use clock::{Clock, Timestamp};
 pub use entropy::Entropy;

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::Api;
+use crate::app::Readiness;
 use crate::error::{Error, Kind, Refusal};
 
 /// Why a request failed: a service's error, or something about HTTP itself.
@@ -35,7 +36,7 @@ pub enum Failure {
     /// A body is needed and none was announced.
     LengthRequired,
     /// Requests are not worth sending here now.
-    NotReady,
+    NotReady(Box<Readiness>),
     /// Requests are not worth sending here any more.
     Stopping,
     /// The request line and the headers are larger than so many bytes.
@@ -62,6 +63,7 @@ impl Failure {
                 Kind::NoCredentials if api == Api::Kong => StatusCode::UNAUTHORIZED,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+                Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
@@ -78,7 +80,7 @@ impl Failure {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NotReady | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Framework(status) => *status,
         }
     }

@@ -10,6 +10,7 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
+use super::address::client_address;
 use super::depth::is_deeper;
 use super::error::Failure;
 use super::{Api, audit, okta};
@@ -19,7 +20,7 @@ use crate::domain::key::Sight;
 use crate::domain::permission::Permission;
 use crate::domain::token::ApiToken;
 use crate::error::{Error, Kind};
-use crate::service::Caller;
+use crate::service::{Caller, NotLoggedIn};
 
 /// The one media type of requests and answers.
 pub const JSON: &str = "application/json";
@@ -81,9 +82,13 @@ impl<P: Requirement> FromRequest for Authed<P> {
     type Future = Either<Ready<Result<Self, Failure>>, LocalBoxFuture<'static, Result<Self, Failure>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (app, token) = match app(request).and_then(|app| Ok((app, credentials(request)?))) {
-            Ok(found) => found,
+        let app = match app(request) {
+            Ok(app) => app,
             Err(failure) => return Either::Left(ready(Err(failure))),
+        };
+        let token = match credentials(request) {
+            Ok(token) => token,
+            Err(failure) => return Either::Left(ready(Err(turned_away(app, request, failure)))),
         };
         // Nearly always: then there is nothing to wait for.
         if let Some(caller) = app.tokens.recall(&token) {
@@ -91,7 +96,8 @@ impl<P: Requirement> FromRequest for Authed<P> {
         }
         let (request, app) = (request.clone(), app.clone());
         Either::Right(Box::pin(async move {
-            let caller = app.tokens.authenticate(&token).await?;
+            let caller = app.tokens.log_in(&token, client_address(&request)).await;
+            let caller = caller.map_err(|refused| told(&request, refused))?;
             Self::permit(&request, caller)
         }))
     }
@@ -101,6 +107,9 @@ impl<P: Requirement> Authed<P> {
     fn permit(request: &HttpRequest, caller: Caller) -> Result<Self, Failure> {
         // For the log, which tells who was refused, too.
         request.extensions_mut().insert(caller.clone());
+        if caller.quota().is_some_and(|quota| !quota.granted) {
+            return Err(Error::new(Kind::TooManyRequests).into());
+        }
         if !caller.grant.allows(P::PERMISSION) {
             return Err(Error::new(Kind::NotPermitted).into());
         }
@@ -118,6 +127,32 @@ impl<P: Requirement> Authed<P> {
     pub fn revealer(&self, app: &App) -> Option<Actor> {
         (self.caller.sight() == Sight::Private).then(|| self.actor(app))
     }
+}
+
+/// Counts credentials that are no token, as wrong tokens are counted.
+fn turned_away(app: &App, request: &HttpRequest, failure: Failure) -> Failure {
+    let wrong = match &failure {
+        Failure::InvalidBearer => true,
+        Failure::Service(error) => *error.kind() == Kind::BadCredentials,
+        // Without credentials nobody has tried to log in.
+        _ => false,
+    };
+    if !wrong {
+        return failure;
+    }
+    let refused = app.tokens.turn_away(client_address(request), Error::new(Kind::BadCredentials));
+    match told(request, refused) {
+        Failure::Service(error) if *error.kind() == Kind::TooManyRequests => error.into(),
+        _ => failure,
+    }
+}
+
+/// What is told of it: why, and in the headers of the answer what is left.
+fn told(request: &HttpRequest, refused: NotLoggedIn) -> Failure {
+    if let Some(quota) = refused.quota {
+        request.extensions_mut().insert(quota);
+    }
+    refused.error.into()
 }
 
 /// The token that the caller brings, in the manner of the API that is called.

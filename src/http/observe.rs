@@ -1,6 +1,7 @@
 //! Around every request: a request id, the answer's common headers, the body of a failure, one log line.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -12,18 +13,27 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 
+use super::address::client_address;
 use super::connection::UnderWay;
 use super::error::Failure;
 use super::extract::JSON;
+use super::quota::put_quota;
+use super::routes::Pattern;
 use super::{Api, audit, kong, okta};
 use crate::app::App;
 use crate::domain::ids::RequestId;
+use crate::domain::window::Quota;
 use crate::domain::{Entropy, ids};
 use crate::error::Error;
+use crate::metrics::{self, Observer, Series};
 use crate::service::Caller;
 
 /// What is asked about the node itself.
-const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// What stands for the route where none has the path, and where the handler took down what it was.
+const UNMATCHED: &str = "unmatched";
+const PANICKED: &str = "panicked";
 
 /// How many characters of a reason are logged: one request must not fill the log.
 const LONGEST_REASON: usize = 1024;
@@ -93,9 +103,11 @@ struct Exchange {
     request_id: RequestId,
     method: Method,
     path: String,
+    address: Option<IpAddr>,
     started: Instant,
     /// Ends with the exchange.
     _under_way: Option<UnderWay>,
+    observed: Option<(Observer, metrics::UnderWay)>,
 }
 
 impl Exchange {
@@ -111,17 +123,27 @@ impl Exchange {
             api: Api::of(request.path()),
             method: request.method().clone(),
             path: request.path().to_owned(),
+            address: client_address(request.request()),
             started: Instant::now(),
             _under_way: request.conn_data().map(UnderWay::begin),
+            observed: request.app_data::<Option<Observer>>().cloned().flatten().map(|observer| {
+                let under_way = observer.begin();
+                (observer, under_way)
+            }),
         })
     }
 
     fn end(self, mut response: ServiceResponse) -> ServiceResponse {
         let status = response.status();
+        let route = response.request().app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
         let framework = Failure::Framework(status);
         let failure = response.response().error().and_then(actix_web::Error::as_error::<Failure>);
         let failure = failure.or_else(|| is_failure(status).then_some(&framework));
-        let caller = response.request().extensions().get::<Caller>().cloned();
+        let (caller, quota) = {
+            let noted = response.request().extensions();
+            (noted.get::<Caller>().cloned(), noted.get::<Quota>().copied())
+        };
+        let quota = caller.as_ref().and_then(Caller::quota).or(quota);
         if let Some(failure) = failure {
             let answer = self.answer(failure, caller.as_ref());
             response = response.into_response(answer);
@@ -129,13 +151,26 @@ impl Exchange {
             self.log(status, caller.as_ref(), None);
             self.put_headers(status, response.response_mut());
         }
+        self.note(route, response.status());
+        if let Some(quota) = quota {
+            put_quota(self.api, response.status(), quota, response.headers_mut());
+        }
         response
     }
 
     /// The answer to a request whose handler panicked. The request itself went down with the handler.
     fn fault(&self) -> actix_web::Error {
         let failure = Error::internal("handler", "it panicked; standard error has the message").into();
+        self.note(PANICKED, StatusCode::INTERNAL_SERVER_ERROR);
         InternalError::from_response("panic", self.answer(&failure, None)).into()
+    }
+
+    /// For the metrics. Nothing of it is the caller's choice.
+    fn note(&self, route: &'static str, status: StatusCode) {
+        if let Some((observer, _)) = &self.observed {
+            let series = Series { route, method: known(&self.method), status: status.as_u16() };
+            observer.note(series, self.started.elapsed());
+        }
     }
 
     /// Renders and logs a failure, the one place that does either.
@@ -199,23 +234,28 @@ impl Exchange {
         let method = method.as_str();
         let org = caller.map(|caller| caller.org.as_str());
         let token = caller.map(|caller| caller.id.as_str());
+        let address = self.address.map(tracing::field::display);
         let status = status.as_u16();
         match failure {
             // Asked for by machines, again and again.
             _ if PROBES.contains(&path.as_str()) => {
                 tracing::debug!(request_id, path, status, micros, "probed");
             }
-            None => tracing::info!(request_id, method, path, status, micros, org, token, "answered"),
+            None => {
+                tracing::info!(request_id, method, path, status, micros, org, token, address, "answered");
+            }
             Some((failure, error_id)) => {
                 let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
                 let cause = failure.private().unwrap_or(&reason);
                 if status < 500 {
                     tracing::info!(
-                        request_id, error_id, method, path, status, micros, org, token, reason, "refused"
+                        request_id, error_id, method, path, status, micros, org, token, address, reason,
+                        "refused"
                     );
                 } else {
                     tracing::error!(
-                        request_id, error_id, method, path, status, micros, org, token, cause, "failed"
+                        request_id, error_id, method, path, status, micros, org, token, address, cause,
+                        "failed"
                     );
                 }
             }
@@ -256,6 +296,12 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     if let Some(value) = value {
         headers.insert(name, value);
     }
+}
+
+/// The method's name, if it is one of those that anything is known of.
+fn known(method: &Method) -> &'static str {
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    names.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 fn is_failure(status: StatusCode) -> bool {

@@ -87,6 +87,10 @@ pub struct Endpoint {
     route: Box<dyn Fn() -> Route>,
 }
 
+/// The path of the route that a request has taken, for whoever sees the request or its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Pattern(pub &'static str);
+
 /// The arguments of a handler that begin with [`Authed`]. Only such a handler can be `guarded`, so the
 /// table cannot name another permission than the handler checks, nor forget one.
 pub trait Guarded {
@@ -140,7 +144,7 @@ where
 /// side, which tells the methods.
 pub fn configure(config: &mut web::ServiceConfig) {
     // In the order of the table, which has first what is asked for most: paths are tried one after the other.
-    let mut by_path = Vec::<(&str, Vec<Endpoint>)>::new();
+    let mut by_path = Vec::<(&'static str, Vec<Endpoint>)>::new();
     for endpoint in table() {
         match by_path.iter_mut().find(|(path, _)| *path == endpoint.path) {
             Some((_, endpoints)) => endpoints.push(endpoint),
@@ -159,7 +163,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         // Kong takes a slash at the end for none (contract §1).
         let slash = (api == Api::Kong && path != "/").then(|| format!("{path}/"));
         let paths: Vec<_> = std::iter::once(path.to_owned()).chain(slash).collect();
-        let resource = web::resource(paths).default_service(web::to(wrong_method));
+        let resource = web::resource(paths).app_data(Pattern(path)).default_service(web::to(wrong_method));
         let resource =
             endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
         match api {

@@ -42,9 +42,11 @@ pub fn server(app: Arc<App>, listener: TcpListener) -> Result<Server> {
     let times = Times { head: limits.head_timeout, answer: limits.answer_timeout, idle: limits.keep_alive };
     let bound = builder.listen("api", listener, move || {
         let shared = app.clone();
+        let observer = app.requests.as_ref().map(|requests| requests.observer());
         let application = actix_web::App::new()
             .app_data(app.clone())
             .app_data(address)
+            .app_data(observer)
             .wrap_fn(observe::observe)
             .configure(routes::configure)
             .default_service(web::to(error::unknown_path));

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::access_tokens::Fingerprint;
+use super::calls::{ANSWERED, Calls, HOOK, REFUSED, TOKEN, outcome_of};
 use super::inline_hooks::{InlineHooks, stored};
 use super::sealing::place;
 use crate::crypto::digest::sha256;
@@ -36,6 +37,8 @@ pub struct Execute {
     pub places: Arc<Semaphore>,
     /// What one attempt may take: token and call together.
     pub budget: Duration,
+    /// How calls went.
+    pub calls: Arc<Calls>,
 }
 
 /// A hook with all that a call needs.
@@ -179,7 +182,13 @@ impl Execute {
             body: body.clone(),
             deadline,
         };
-        let reply = self.outbound.post(call).await.map_err(|fault| self.failed(Step::Hook, fault))?;
+        let begun = Instant::now();
+        let reply = self.outbound.post(call).await;
+        let outcome = reply.as_ref().map_or_else(outcome_of, |reply| {
+            if (200..300).contains(&reply.status) { ANSWERED } else { REFUSED }
+        });
+        self.calls.note(HOOK, outcome, begun.elapsed());
+        let reply = reply.map_err(|fault| self.failed(Step::Hook, fault))?;
         if reply.status == 401 {
             // If this was the cached token, the next call gets a new one.
             self.hooks.tokens.refused(&prepared.hook.id, bearer.as_ref());
@@ -206,7 +215,10 @@ impl Execute {
                 scope: client.scope.as_deref(),
                 proof: self.proof(prepared, client).await?,
             };
+            let begun = Instant::now();
             let token = self.outbound.exchange(request, deadline).await;
+            let outcome = token.as_ref().map_or_else(outcome_of, |_| ANSWERED);
+            self.calls.note(TOKEN, outcome, begun.elapsed());
             let AccessToken { value, lifetime } = token.map_err(|fault| self.failed(Step::Token, fault))?;
             let header = Secret::new(format!("Bearer {}", value.reveal()));
             Ok::<_, Failed>(AccessToken { value: header, lifetime })

@@ -212,6 +212,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         upstream(Upstream::Silent, "hook: There was no answer within 3s"),
         service(Kind::NoCredentials),
         service(Kind::BadCredentials),
+        service(Kind::TooManyRequests),
         service(Kind::NotPermitted),
         service(Kind::Internal),
         service(Kind::Unavailable),

@@ -3,6 +3,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::needless_pass_by_value,
@@ -11,6 +12,7 @@
     reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
 )]
 
+mod addresses;
 mod audit;
 mod authz;
 mod backup;
@@ -25,8 +27,10 @@ mod first_start;
 mod harness;
 mod keyring;
 mod kong;
+mod metrics;
 mod okta;
 mod postgres;
+mod rate_limits;
 mod read_model;
 mod representation;
 mod sealing;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::schemas::SCHEMA;
 use crate::error::{Kind, Part, Refusal, Violations};
 use crate::http::error::Failure;
+use crate::http::health::Checks;
 use crate::service::Caller;
 
 #[derive(Serialize, Default)]
@@ -22,6 +23,10 @@ struct Body {
     fields: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
 }
 
 /// The body of a failure of a request with `method`; `None` for an empty one.
@@ -35,6 +40,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
             Kind::NotFound { resource: SCHEMA, id } => plain(&format!("No entity named '{id}'")),
             Kind::NotFound { .. } => plain("Not found"),
             Kind::NoCredentials | Kind::BadCredentials => plain(NO_CREDENTIALS),
+            Kind::TooManyRequests => plain("API rate limit exceeded"),
             Kind::NotPermitted => {
                 let who = caller.map(|caller| format!("{}, ", caller.id)).unwrap_or_default();
                 plain(&format!("{who}you do not have permissions to {} this resource", verb(method)))
@@ -56,7 +62,11 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
             plain(&format!("Cannot parse JSON body: it is nested more than {most} levels deep"))
         }
         Failure::Stopping => plain("Not ready: the server is stopping"),
-        Failure::NotReady => plain("Not ready: the database is out of sight"),
+        Failure::NotReady(readiness) => Body {
+            status: Some("not ready"),
+            checks: Some((&**readiness).into()),
+            ..plain("Not ready: the database is out of sight")
+        },
         Failure::BodyTooSlow => plain("The body did not arrive in time"),
         Failure::Framework(status) if status.is_client_error() => plain("Bad request"),
         Failure::Framework(_) => plain(UNEXPECTED),
@@ -84,7 +94,7 @@ fn refused(refusal: &Refusal) -> Body {
         name: Some(name),
         code: Some(code),
         fields: Some(fields),
-        options: None,
+        ..Body::default()
     };
     let bare =
         |code, name, message: String| Body { message, name: Some(name), code: Some(code), ..Body::default() };

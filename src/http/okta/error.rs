@@ -57,6 +57,9 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             }
             Kind::NoCredentials => plain("E0000005", "Invalid session"),
             Kind::BadCredentials => plain("E0000011", "Invalid token provided"),
+            Kind::TooManyRequests => {
+                plain("E0000047", "API call exceeded rate limit due to too many requests.")
+            }
             Kind::NotPermitted => {
                 plain("E0000006", "You do not have permission to perform the requested action")
             }
@@ -95,7 +98,7 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             MALFORMED.to_owned(),
             vec!["body: Send a JSON body with a Content-Length".to_owned()],
         ),
-        Failure::NotReady | Failure::Stopping => plain(UNAVAILABLE.0, UNAVAILABLE.1),
+        Failure::NotReady(_) | Failure::Stopping => plain(UNAVAILABLE.0, UNAVAILABLE.1),
         Failure::Framework(status) if status.is_client_error() => plain("E0000003", MALFORMED),
         Failure::Framework(_) => plain("E0000009", "Internal Server Error"),
     }

@@ -35,7 +35,8 @@ class Run:
     def __init__(self, side, directory, catcher):
         self.directory = Path(directory)
         # Thousands of keys and hooks are made, and few of them deleted.
-        self.server = Server(directory, LIMITS_HOOK_KEYS_PER_ORG=10**6, LIMITS_INLINE_HOOKS_PER_ORG=10**6)
+        self.server = Server(directory, LIMITS_HOOK_KEYS_PER_ORG=10**6, LIMITS_INLINE_HOOKS_PER_ORG=10**6,
+                             RATE_LIMITS_REQUESTS=0, RATE_LIMITS_FAILED_LOGINS=0)
         variables = {
             "CLIENTS_TOKEN": self.server.token,
             "CLIENTS_READER": self.server.new_token("okta.inlineHooks.read", "keys.read"),
