@@ -39,7 +39,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 22] = [
+const ONLY_IN: [(&str, &str); 24] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -58,6 +58,8 @@ const ONLY_IN: [(&str, &str); 22] = [
     ("spki", "jose"),
     ("actix_web", "http"),
     ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
     ("indicatif", "cli"),
     ("itoa", "cli"),
     ("quick_cache", "cache"),

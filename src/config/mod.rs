@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-pub use layers::{Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use layers::{CONFIG_VARIABLE, Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
 
 /// More ready key pairs than any load needs: they take 20 minutes of a core to make.
 const LARGEST_POOL: u32 = 10_000;

@@ -23,6 +23,7 @@ mod first_start;
 mod harness;
 mod keyring;
 mod kong;
+mod manual;
 mod okta;
 mod postgres;
 mod read_model;
