@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules it may name.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "domain", "error", "http", "service", "store::migrate", "tls"]),
     ("http", &["app", "cache", "domain", "error", "metrics", "service", "tls"]),
@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that only one module may name.
-const ONLY_IN: [(&str, &str); 28] = [
+const ONLY_IN: [(&str, &str); 30] = [
     ("reqwest", "outbound"),
     ("diesel", "store"),
     ("diesel_async", "store"),
@@ -68,6 +68,8 @@ const ONLY_IN: [(&str, &str); 28] = [
     ("x509_cert", "tls"),
     ("prometheus_client", "http"),
     ("clap", "cli"),
+    ("clap_complete", "cli"),
+    ("clap_mangen", "cli"),
     ("indicatif", "cli"),
     ("itoa", "cli"),
     ("quick_cache", "cache"),

@@ -44,7 +44,8 @@ fn check(location: &Location) -> Result<()> {
 
 fn show(location: &Location) -> Result<()> {
     let rows: Vec<_> = location
-        .layers()?
+        .known_layers()?
+        .0
         .explain()
         .into_iter()
         .map(|(key, value, source)| [key, value, source.to_string()])

@@ -108,7 +108,7 @@ fn announce(address: SocketAddr, data_dir: &Path, token: &ApiToken, loopback: bo
 }
 
 /// An address that a client on this machine can call.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

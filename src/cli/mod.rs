@@ -3,14 +3,17 @@
 
 mod audit;
 mod backup;
+mod completions;
 mod config;
 mod copy;
 mod dev;
 mod doctor;
 mod files;
+mod healthcheck;
 mod keyring;
 mod lines;
 mod log;
+mod man;
 mod migrate;
 mod notify;
 mod org;
@@ -21,14 +24,17 @@ mod running;
 mod serve;
 mod token;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::app::{Base, Parts, Purpose};
-use crate::config::{Layers, Settings, Source};
+use crate::config::{CONFIG_VARIABLE, Layers, Settings, Source};
 use crate::error::{Error, Result};
+
+/// Where the settings file of an installation is, for commands that are told of no other.
+const SYSTEM_CONFIG: &str = "/etc/hook-keys/hook-keys.toml";
 
 /// A self-hosted key service that speaks Okta's hook-keys and inline-hooks APIs, and Kong's keys and key-sets APIs.
 #[derive(Parser)]
@@ -81,16 +87,25 @@ enum Command {
     /// Check or show the settings, or print a sample file.
     #[command(subcommand)]
     Config(config::Config),
+    /// Ask a running server whether it answers, and exit with 1 if it does not.
+    ///
+    /// For supervisors that run a command, such as those of containers. Without --url, it asks the address of the
+    /// setting `listen`, on this machine.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print what makes a shell complete the commands and flags of hook-keys.
+    Completions(completions::Completions),
+    /// Write the manual pages to a directory.
+    Man(man::Man),
 }
 
 /// Where the data is.
 #[derive(Args, Clone)]
 struct Location {
     /// A directory made by `hook-keys dev`.
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "config")]
     data_dir: Option<PathBuf>,
     /// A settings file; `hook-keys config sample` prints one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 }
 
@@ -110,6 +125,9 @@ pub fn run() -> ExitCode {
         Command::Backup(command) => command.run(),
         Command::Restore(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Healthcheck(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
         out::complain(&error);
@@ -120,27 +138,43 @@ pub fn run() -> ExitCode {
 impl Location {
     /// The settings before flags: file and environment, with the data directory's files where one is given.
     fn layers(&self) -> Result<Layers> {
-        let layers = Layers::defaults()?;
-        let layers = match &self.config {
-            Some(file) => layers.with_file(file)?,
-            None => layers,
-        };
-        let layers = layers.with_environment(std::env::vars_os())?;
+        let layers = with_environment(self.file().as_deref())?;
         match &self.data_dir {
             Some(directory) => files::DataDir::new(directory).apply(layers),
             None => Ok(layers),
         }
     }
 
+    /// The same, with the settings file of the installation where nothing else says where the data is. And whether
+    /// anything says it at all.
+    fn known_layers(&self) -> Result<(Layers, bool)> {
+        let layers = self.layers()?;
+        let system = Path::new(SYSTEM_CONFIG);
+        if self.file().is_some() || layers.source("database_url") != Some(Source::Default) {
+            return Ok((layers, true));
+        }
+        // One that cannot be looked at is read all the same: the error then names it.
+        if !system.try_exists().unwrap_or(true) {
+            return Ok((layers, false));
+        }
+        Ok((with_environment(Some(system))?, true))
+    }
+
     /// The same, refused when nothing says where the data is.
     fn data_layers(&self) -> Result<Layers> {
-        let layers = self.layers()?;
-        if self.config.is_none() && layers.source("database_url") == Some(Source::Default) {
-            return Err(Error::setup(
-                "say where the data is: --data-dir DIR (a directory made by `hook-keys dev`) or --config FILE",
-            ));
+        match self.known_layers()? {
+            (layers, true) => Ok(layers),
+            _ => Err(Error::setup(format!(
+                "say where the data is: --data-dir DIR (a directory made by `hook-keys dev`), --config FILE or the \
+                 variable {CONFIG_VARIABLE}; without them, {SYSTEM_CONFIG} is read if it is there"
+            ))),
         }
-        Ok(layers)
+    }
+
+    /// The settings file that the flag names, or else the environment. A data directory needs none.
+    fn file(&self) -> Option<PathBuf> {
+        let variable = || std::env::var_os(CONFIG_VARIABLE).filter(|file| !file.is_empty());
+        self.config.clone().or_else(|| variable().filter(|_| self.data_dir.is_none()).map(PathBuf::from))
     }
 
     /// Runs `work` on the data, which must be at this version's schema.
@@ -150,6 +184,15 @@ impl Location {
             work(Base::open(&settings, Parts::default(), Purpose::Command).await?, &settings).await
         })
     }
+}
+
+fn with_environment(file: Option<&Path>) -> Result<Layers> {
+    let layers = Layers::defaults()?;
+    let layers = match file {
+        Some(file) => layers.with_file(file)?,
+        None => layers,
+    };
+    layers.with_environment(std::env::vars_os())
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

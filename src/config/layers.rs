@@ -18,6 +18,9 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 /// The variable that holds the master key itself. It is no setting: it has no place in a file.
 pub const MASTER_KEY_VARIABLE: &str = "HOOK_KEYS_MASTER_KEY";
 
+/// The variable that names the settings file where no flag does. It is no setting either.
+pub const CONFIG_VARIABLE: &str = "HOOK_KEYS_CONFIG";
+
 const PREFIX: &str = "HOOK_KEYS_";
 
 /// Where each setting's value came from.
@@ -94,7 +97,7 @@ impl Layers {
     pub fn with_environment(mut self, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self> {
         let keys: BTreeMap<_, _> = self.sources.keys().map(|key| (variable(key), key.clone())).collect();
         let named = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        for (name, value) in named.filter(|(name, _)| name.starts_with(PREFIX)) {
+        for (name, value) in named.filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIG_VARIABLE) {
             let text = value
                 .into_string()
                 .map_err(|_| Error::setup(format!("the variable {name} is not valid UTF-8")))?;

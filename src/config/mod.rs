@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-pub use layers::{Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use layers::{CONFIG_VARIABLE, Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
 pub use rate_limits::RateLimitSettings;
 pub use server::{Limits, ShutdownSettings, TlsSettings};
 

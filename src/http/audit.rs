@@ -47,8 +47,8 @@ pub(super) fn refusal(app: &App, response: &ServiceResponse) -> Option<LocalBoxF
         Some(Failure::Service(error)) => Some(error.kind()),
         _ => None,
     };
-    // A call that was made has its row already.
-    if matches!(kind, Some(Kind::Upstream { .. })) {
+    // A call that was made has its row already. Who comes too often must not have the database write as often.
+    if matches!(kind, Some(Kind::Upstream { .. } | Kind::TooManyRequests)) {
         return None;
     }
     let caller = request.extensions().get::<Caller>().cloned()?;

@@ -16,6 +16,16 @@ use crate::error::{Error, Result};
 /// More than any well-formed file holds; a larger one is some other file.
 const FILE_LIMIT: usize = 256;
 
+/// Where systemd puts the credentials of a service, in a directory that only the user of the service may enter
+/// (systemd.exec(5), `LoadCredential`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Permission bits of others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// How an access list that lets a single user read shows in the bits of a mode.
+const ONE_READER: u32 = 0o040;
+
 /// 32 random bytes that wrap the keyring.
 pub struct MasterKey(Zeroizing<[u8; SECRET_LEN]>);
 
@@ -39,7 +49,8 @@ impl MasterKey {
         })
     }
 
-    /// Reads a master key file that nobody but its owner may read.
+    /// Reads a master key file that nobody but its owner may read. Credentials of systemd may be root's, and this process
+    /// be let in by an access list, which looks like a group that may read.
     pub fn read_file(path: &Path) -> Result<Self> {
         let shown = path.display();
         let unreadable = |error: std::io::Error| {
@@ -48,14 +59,16 @@ impl MasterKey {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let credential = is_credential(path);
+        let tolerated = if credential { ONE_READER } else { 0 };
+        if mode & OTHERS & !tolerated != 0 {
             return Err(Error::setup(format!(
                 "the master key file {shown} has mode {mode:04o}, so others than its owner may read it: \
                  run `chmod 600 {shown}`"
             )));
         }
         let own = rustix::process::geteuid().as_raw();
-        if metadata.uid() != own && own != 0 {
+        if metadata.uid() != own && own != 0 && !(credential && metadata.uid() == 0) {
             return Err(Error::setup(format!(
                 "the master key file {shown} belongs to another user (uid {}): run `chown {own} {shown}`",
                 metadata.uid()
@@ -75,6 +88,12 @@ impl MasterKey {
     pub(super) fn secret(&self) -> &[u8; SECRET_LEN] {
         &self.0
     }
+}
+
+/// Whether a file lies in the directory that systemd has made for the credentials of this process.
+fn is_credential(path: &Path) -> bool {
+    let directory = std::env::var_os(CREDENTIALS);
+    directory.is_some_and(|directory| path.parent() == Some(Path::new(&directory)))
 }
 
 /// A secret of the right length, copied straight to where it will be overwritten.
