@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hook_keys::app::Parts;
 use serde_json::{Value, json};
@@ -159,7 +159,8 @@ async fn a_head_that_does_not_arrive_in_time_is_408_on_every_request_of_a_connec
 
 #[tokio::test]
 async fn many_connections_that_send_their_heads_byte_by_byte_are_all_cut() {
-    let (server, acme) = limited(&[("HOOK_KEYS_LIMITS_HEAD_TIMEOUT", "300ms")]).await;
+    let times = [("HOOK_KEYS_LIMITS_HEAD_TIMEOUT", "300ms"), ("HOOK_KEYS_LIMITS_KEEP_ALIVE", "1h")];
+    let (server, acme) = limited(&times).await;
     let address = server.address().to_owned();
     let drip = |number: usize| {
         let mut stream = connect(&address);
@@ -169,7 +170,9 @@ async fn many_connections_that_send_their_heads_byte_by_byte_are_all_cut() {
         // For ever, if it were let.
         let mut head = b"GET /healthz HTTP/1.1\r\nfill: ".iter().chain(std::iter::repeat(&b'x'));
         stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "the connection is still open");
             let _ = stream.write_all(&[*head.next().unwrap()]);
             match stream.read(&mut [0; 512]) {
                 Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {}

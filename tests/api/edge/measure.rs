@@ -65,7 +65,7 @@ async fn read(address: &str, path: &str, token: &str) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures: run it alone, with --nocapture"]
+#[ignore = "measures; scripts/test --long runs it"]
 async fn a_thousand_slow_clients_do_not_slow_the_others() {
     let site = Site::new("");
     let serve = site.start();

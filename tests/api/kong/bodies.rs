@@ -158,12 +158,15 @@ async fn a_body_that_cannot_be_read_is_refused_and_its_text_not_repeated() {
         "{\"name\":\"tab\there\"}",
         "\u{feff}{}",
         "{\"name\":\"x\",}",
-        &deep,
     ] {
         for (method, path) in [("POST", "/key-sets"), ("PUT", "/keys/k"), ("PATCH", "/keys/k")] {
             let answer = send_text(&acme, method, path, JSON, body.to_owned()).await.expect(400);
             assert_eq!(answer.text, r#"{"message":"Cannot parse JSON body"}"#, "{method} {path} {body:.40}");
         }
+    }
+    for (method, path) in [("POST", "/key-sets"), ("PUT", "/keys/k"), ("PATCH", "/keys/k")] {
+        let answer = send_text(&acme, method, path, JSON, deep.clone()).await;
+        answer.expect_message(400, "Cannot parse JSON body: it is nested more than 64 levels deep");
     }
     let bytes = b"{\"name\":\"\xff\"}".to_vec();
     send_text(&acme, "POST", "/key-sets", JSON, bytes).await.expect_message(400, "Cannot parse JSON body");
