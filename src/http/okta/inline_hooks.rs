@@ -1,10 +1,11 @@
 //! `/api/v1/inlineHooks` (contract §5, §6).
 
+use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
-use super::{Answer, base_url, json, parameter};
+use super::{Answer, json, parameter};
 use crate::app::App;
 use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
@@ -133,6 +134,15 @@ fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<(Topic, cache::B
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {
     json(&InlineHookBody::new(hook, &base_url(app, request)))
+}
+
+/// Where the caller reaches the service: the setting, else plain HTTP on the host that the caller named.
+pub(super) fn base_url(app: &App, request: &HttpRequest) -> String {
+    if let Some(url) = &app.public_url {
+        return url.clone();
+    }
+    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    format!("http://{}", named.unwrap_or_else(|| request.app_config().host()))
 }
 
 /// An id of another form is the id of nothing.
