@@ -1,15 +1,17 @@
 //! `/api/v1/inlineHooks` (contract §5, §6).
 
+use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
-use super::{Answer, base_url, json, parameter};
+use super::{Answer, json, parameter};
 use crate::app::App;
 use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
 use crate::domain::inline_hook::{HookStatus, HookType, InlineHook, RESOURCE};
 use crate::error::Error;
+use crate::http::Address;
 use crate::http::error::Failure;
 use crate::http::extract::{Authed, Body, InlineHooksManage, InlineHooksRead, JSON, query};
 use crate::http::representation::{Shown, remembered, text};
@@ -133,6 +135,19 @@ fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<(Topic, cache::B
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {
     json(&InlineHookBody::new(hook, &base_url(app, request)))
+}
+
+/// Where the caller reaches the service: the setting, else the host that the caller named.
+pub(super) fn base_url(app: &App, request: &HttpRequest) -> String {
+    if let Some(url) = &app.public_url {
+        return url.clone();
+    }
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    match (request.headers().get(HOST).and_then(|host| host.to_str().ok()), request.app_data::<Address>()) {
+        (Some(named), _) => format!("{scheme}://{named}"),
+        (None, Some(Address(served))) => format!("{scheme}://{served}"),
+        (None, None) => String::new(),
+    }
 }
 
 /// An id of another form is the id of nothing.

@@ -3,8 +3,9 @@
 use actix_web::http::header::{HeaderValue, LINK};
 use actix_web::{HttpRequest, web};
 
+use super::body;
+use super::inline_hooks::base_url;
 use super::wire::logs::{LogEvent, LogsRequest};
-use super::{base_url, body};
 use crate::app::App;
 use crate::error::Error;
 use crate::http::extract::{Authed, LogsRead};

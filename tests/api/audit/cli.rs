@@ -162,7 +162,9 @@ async fn the_trail_moves_with_all_other_data_in_its_order() {
     server.sql("DELETE FROM audit_events WHERE kind = 'system.api_token.create'");
     let events = |mut lines: Vec<Value>| {
         assert!(lines.windows(2).all(|two| two[0]["seq"].as_i64() < two[1]["seq"].as_i64()));
-        lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seq")));
+        for line in &mut lines {
+            line.as_object_mut().unwrap().remove("seq");
+        }
         lines
     };
     let expected = events(lines(&server, &["audit", "export"]));
