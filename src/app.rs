@@ -2,33 +2,40 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Refresher};
-use crate::config::{DatabaseSettings, MASTER_KEY_VARIABLE, MasterKeySource, Settings};
+use crate::config::{
+    DatabaseSettings, Limits, MASTER_KEY_VARIABLE, MasterKeySource, RateLimitSettings, Settings,
+};
 use crate::crypto::key::Rules;
 use crate::crypto::{KeyPool, SystemEntropy};
 use crate::domain::clock::SystemClock;
 use crate::domain::ids::EntityId;
+use crate::domain::window::Rate;
 use crate::domain::{Clock, Entropy};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Background, Recurring};
+use crate::metrics::Requests;
 use crate::outbound::policy::Policy;
 use crate::outbound::resolve::{Lookup, SystemLookup};
 use crate::outbound::{Outbound, Roots};
 use crate::seal::MasterKey;
 use crate::service::sealing::MasterSource;
 use crate::service::tokens::Uses;
-use crate::service::{Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Orgs, Places, Tasks, Tokens};
+use crate::service::{
+    Audit, Execute, HookKeys, InlineHooks, KeySets, Keyrings, Keys, Operator, Orgs, Places, RateLimits,
+    Tasks, Tokens,
+};
 use crate::store::{Db, Place, Postgres, TlsFiles, migrate};
+use crate::tls::{Certificate, Tls};
 
 pub use crate::store::QUIET;
-
-/// How long a stopping server waits for requests at least. Longer, if a hook that is tried twice takes longer.
-const SHORTEST_DRAIN: Duration = Duration::from_secs(10);
 
 /// What the outside world supplies. Tests put their own clock and a shared key pool here.
 #[derive(Clone)]
@@ -64,6 +71,8 @@ pub struct Base {
     pub tokens: Tokens,
     /// The keyring's life.
     pub keyring: Keyrings,
+    /// The audit trail.
+    pub audit: Audit,
     cache: Arc<Cache>,
     parts: Parts,
     background: Arc<Background>,
@@ -83,10 +92,18 @@ pub struct App {
     pub keys: Keys,
     /// Key sets.
     pub key_sets: KeySets,
+    /// The audit trail.
+    pub audit: Audit,
     /// Tells this process from others to who asks for node information: a UUID.
     pub node_id: String,
     /// Where clients reach the service; `None` takes it from each request.
     pub public_url: Option<String>,
+    /// TLS of the listener, if there is any.
+    pub tls: Option<Arc<Tls>>,
+    /// What one connection and one request may cost.
+    pub limits: Limits,
+    /// Proxies whose word about where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
     /// How long requests under way may take when the server stops.
@@ -99,8 +116,35 @@ pub struct App {
     pub cache: Arc<Cache>,
     /// Where work runs that no worker may be kept with.
     pub tasks: Tasks,
+    stopping: AtomicBool,
+    /// When everything was put together.
+    pub started: Instant,
+    /// What was asked for, where metrics are told.
+    pub requests: Option<Arc<Requests>>,
     recurring: Recurring,
     _background: Arc<Background>,
+}
+
+/// What is wrong with a process, by what was looked at.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Whether the database answers.
+    pub database: Option<String>,
+    /// Whether what is written is followed.
+    pub refresher: Option<String>,
+    /// Whether the newest term opens. Without it, what is new cannot be sealed or opened, and all else can.
+    pub keyring: Option<String>,
+    /// Whether key pairs can be generated. Without them, no hook key can be made once the stock is used up.
+    pub pool: Option<String>,
+}
+
+impl Readiness {
+    /// Whether requests are worth sending to it. What only some requests need does not count: other nodes may lack it
+    /// too.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.database.is_none() && self.refresher.is_none()
+    }
 }
 
 /// What a database is opened for.
@@ -151,17 +195,26 @@ impl Base {
         let db = Db::open(place(&settings.database)?, create, background.handle().clone(), limit).await?;
         let cache = Arc::new(Cache::new(settings.cache.max_rows));
         let (clock, entropy) = (Arc::clone(&parts.clock), Arc::clone(&parts.entropy));
+        let operator = Operator::of_this_process();
         Ok(Self {
-            orgs: Orgs { db: db.clone(), clock: Arc::clone(&clock), entropy: Arc::clone(&entropy) },
+            orgs: Orgs {
+                db: db.clone(),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                operator: operator.clone(),
+            },
             tokens: Tokens {
                 db: db.clone(),
                 clock: Arc::clone(&clock),
                 entropy: Arc::clone(&entropy),
                 uses: Arc::new(Uses::default()),
                 cache: Arc::clone(&cache),
+                operator: operator.clone(),
+                limits: Arc::new(limits(settings.rate_limits)),
                 default_idle: settings.token_idle_expiry,
             },
-            keyring: Keyrings { db: db.clone(), clock, entropy },
+            audit: Audit { db: db.clone(), clock: Arc::clone(&clock), retention: settings.audit_retention },
+            keyring: Keyrings { db: db.clone(), clock, entropy, operator },
             db,
             cache,
             parts,
@@ -184,8 +237,13 @@ impl App {
         let outbound = Outbound::new(policy, files.roots.as_ref(), &base.parts.lookup)?;
         let (db, cache) = (base.db.clone(), Arc::clone(&base.cache));
         let refresher = Refresher::start(db, cache, settings.cache.poll_interval).await?;
-        let recurring =
-            Recurring::start(&base.background, base.tokens.clone(), Arc::clone(&keyring), refresher);
+        let recurring = Recurring::start(
+            &base.background,
+            base.tokens.clone(),
+            base.audit.clone(),
+            Arc::clone(&keyring),
+            refresher,
+        );
         let (clock, entropy) = (base.parts.clock, base.parts.entropy);
         let tasks = Tasks::new(base.background.handle().clone());
         let inline_hooks = InlineHooks {
@@ -208,6 +266,7 @@ impl App {
         };
         Ok(Self {
             tokens: base.tokens,
+            audit: base.audit,
             key_sets: KeySets {
                 db: base.db.clone(),
                 clock: Arc::clone(&clock),
@@ -221,6 +280,7 @@ impl App {
                 outbound,
                 places: Arc::new(Semaphore::new(settings.outbound.concurrency as usize)),
                 budget: settings.outbound.timeout,
+                calls: Arc::default(),
             },
             inline_hooks,
             hook_keys: HookKeys {
@@ -233,21 +293,54 @@ impl App {
                 default_limit: settings.hook_keys_per_org,
             },
             public_url: settings.public_url.clone(),
+            tls: files.tls.as_ref().map(|(tls, _)| Arc::clone(tls)),
+            limits: settings.limits,
+            trusted_proxies: settings.trusted_proxies.clone(),
             body_timeout: settings.body_timeout,
-            drain: SHORTEST_DRAIN.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
+            // A hook that is tried twice takes as long.
+            drain: settings.shutdown.timeout.max(settings.outbound.timeout * 2 + Duration::from_secs(1)),
             allow_http: settings.outbound.allow_http,
             entropy,
             cache: base.cache,
             tasks,
+            stopping: AtomicBool::new(false),
+            started: Instant::now(),
+            requests: settings.metrics_listen.map(|_| Arc::default()),
             recurring,
             _background: base.background,
         })
     }
 
-    /// Whether requests are worth sending here: the database has answered in the last 5 seconds.
+    /// Whether requests are worth sending here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.cache.is_followed()
+        self.readiness().is_ready()
+    }
+
+    /// What is wrong with the process, if anything.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let when = |failing: bool, reason: &str| failing.then(|| reason.to_owned());
+        let term = self.hook_keys.keyring.unopened();
+        let pool = self.hook_keys.pool.levels();
+        Readiness {
+            database: when(!self.cache.is_followed(), "the database has not answered for 5 seconds"),
+            refresher: when(!self.recurring.follows(), "nobody follows the database: restart the process"),
+            keyring: term
+                .map(|term| format!("term {term} does not open with the master key of this process")),
+            pool: when(pool.failing, "no key pair could be generated"),
+        }
+    }
+
+    /// Lets the node be not ready, and connections end with their next answer.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Which database the data is in: `sqlite` or `postgres`.
@@ -261,6 +354,11 @@ impl App {
         self.recurring.finish(&self.tasks, &self.tokens).await;
         self.hook_keys.db.close();
     }
+}
+
+fn limits(settings: RateLimitSettings) -> RateLimits {
+    let rate = |most| (most > 0).then_some(Rate { most, window: settings.window });
+    RateLimits::new(rate(settings.requests), rate(settings.failed_logins))
 }
 
 fn place(settings: &DatabaseSettings) -> Result<Place> {
@@ -287,6 +385,8 @@ pub struct Files {
     pub master_key: Arc<MasterKey>,
     /// Certificates that calls trust beside the system's.
     pub roots: Option<Roots>,
+    /// TLS of the listener, with the certificate that it shows.
+    pub tls: Option<(Arc<Tls>, Certificate)>,
 }
 
 impl Files {
@@ -295,7 +395,9 @@ impl Files {
         let roots = settings.outbound.ca_file.as_deref().map(Roots::read).transpose()?;
         // Those of the database are read again when it is opened, which not only a server does.
         place(&settings.database)?;
-        Ok(Self { master_key: Arc::new(master_key(settings)?), roots })
+        let tls = settings.tls.as_ref().map(Tls::read).transpose()?;
+        let tls = tls.map(|(tls, certificate)| (Arc::new(tls), certificate));
+        Ok(Self { master_key: Arc::new(master_key(settings)?), roots, tls })
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use crate::cache::{Refresher, forget_old_changes};
 use crate::error::{Error, Result};
-use crate::service::{Sealer, Tasks, Tokens};
+use crate::service::{Audit, Sealer, Tasks, Tokens};
 
 /// How often uses of tokens are written down.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ impl Drop for Background {
 
 /// Tasks that go on until they are stopped.
 #[derive(Debug)]
-pub struct Recurring([AbortHandle; 4]);
+pub struct Recurring([AbortHandle; 5]);
 
 impl Recurring {
     /// Starts them.
@@ -64,12 +64,14 @@ impl Recurring {
     pub fn start(
         background: &Background,
         tokens: Tokens,
+        audit: Audit,
         keyring: Arc<Sealer>,
         refresher: Refresher,
     ) -> Self {
         let runtime = background.handle();
         let forget = runtime.spawn(forget_old_changes(tokens.db.clone())).abort_handle();
         let follow = runtime.spawn(refresher.run()).abort_handle();
+        let shorten = runtime.spawn(audit.keep_short()).abort_handle();
         let db = tokens.db.clone();
         let learn = runtime.spawn(async move {
             let mut ticks = tokio::time::interval(LEARN_EVERY);
@@ -83,9 +85,17 @@ impl Recurring {
             loop {
                 ticks.tick().await;
                 flush(&tokens).await;
+                tokens.limits.forget(tokens.clock.now());
             }
         });
-        Self([forget, follow, learn.abort_handle(), flush.abort_handle()])
+        Self([forget, follow, shorten, learn.abort_handle(), flush.abort_handle()])
+    }
+
+    /// Whether the task that follows the database is still there.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let [_, follow, ..] = &self.0;
+        !follow.is_finished()
     }
 
     /// Waits for the writes under way, writes down what is still in memory, and stops.

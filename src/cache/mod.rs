@@ -21,7 +21,9 @@ use tokio::time::Instant;
 
 use crate::domain::ids::{HookKeyId, OrgId};
 use crate::domain::token::Token;
+use crate::domain::window::Window;
 use crate::error::Result;
+use crate::metrics::Count;
 use crate::store::changes::{Change, Entity};
 use crate::store::conn::BLIND;
 use crate::store::tokens::Digest;
@@ -39,9 +41,20 @@ const BYTES_A_ROW: usize = 512;
 pub struct Cache {
     sight: Sight,
     versions: Versions,
-    tokens: sync::Cache<Digest, Kept<Token>>,
+    tokens: sync::Cache<Digest, Kept<Known>>,
     bodies: sync::Cache<Target, Kept<Body>, Rows>,
     keeping: Mutex<()>,
+    token_lookups: Lookups,
+    body_lookups: Lookups,
+}
+
+/// How often something was remembered when it was asked for, and how often not.
+#[derive(Debug, Default)]
+pub struct Lookups {
+    /// It was.
+    pub hits: Count,
+    /// It was not, or did not count any more.
+    pub misses: Count,
 }
 
 /// When the database was last looked at.
@@ -49,6 +62,15 @@ struct Sight {
     start: Instant,
     /// Milliseconds from `start` to the last look, and one more; 0 while nobody follows.
     seen: AtomicU64,
+}
+
+/// A token, and what its requests are counted in.
+#[derive(Debug)]
+pub struct Known {
+    /// The token.
+    pub token: Token,
+    /// The same for as long as the token is remembered anywhere.
+    pub window: Arc<Window>,
 }
 
 /// Something that is remembered, and what it hangs on.
@@ -118,6 +140,8 @@ impl Cache {
             tokens: sync::Cache::new(rows),
             bodies: sync::Cache::with_weighter(rows, u64::from(capacity), Rows),
             keeping: Mutex::default(),
+            token_lookups: Lookups::default(),
+            body_lookups: Lookups::default(),
         }
     }
 
@@ -127,20 +151,43 @@ impl Cache {
         self.sight.is_clear()
     }
 
-    /// The token with this digest, live or not, if it is remembered.
+    /// How long ago the database was last looked at; `None` while nobody follows it.
     #[must_use]
-    pub fn remembered_token(&self, digest: &Digest) -> Option<Arc<Token>> {
-        self.current(&self.tokens, digest)
+    pub fn last_look(&self) -> Option<Duration> {
+        self.sight.age()
     }
 
-    /// The token with this digest, live or not, from the database. It is remembered.
-    pub async fn read_token(&self, db: &Db, digest: Digest) -> Result<Option<Arc<Token>>> {
+    /// How often tokens were looked for, and how many are remembered.
+    #[must_use]
+    pub fn tokens(&self) -> (&Lookups, u64) {
+        (&self.token_lookups, self.tokens.len() as u64)
+    }
+
+    /// How often answers were looked for, how many are remembered, and as how many rows they count.
+    #[must_use]
+    pub fn answers(&self) -> (&Lookups, u64, u64) {
+        (&self.body_lookups, self.bodies.len() as u64, self.bodies.weight())
+    }
+
+    /// The token with this digest, live or not, if it is remembered.
+    #[must_use]
+    pub fn remembered_token(&self, digest: &Digest) -> Option<Arc<Known>> {
+        self.token_lookups.note(self.current(&self.tokens, digest))
+    }
+
+    /// The token with this digest, live or not, from the database. It is remembered, with what `window` gives for it.
+    pub async fn read_token(
+        &self,
+        db: &Db,
+        digest: Digest,
+        window: impl FnOnce() -> Arc<Window>,
+    ) -> Result<Option<Arc<Known>>> {
         let before = self.versions.stamp(Subject::AnyToken);
         let token = db.read(move |conn| store::tokens::find_by_digest(conn, &digest)).await?;
         Ok(token.map(|token| {
             let subjects = [Subject::Token(token.id.as_str()), Subject::Org(token.org.as_str())];
             let on = self.stamps_since(before, subjects);
-            let value = Arc::new(token);
+            let value = Arc::new(Known { token, window: window() });
             if let Some(on) = on {
                 self.tokens.insert(digest, Kept { value: Arc::clone(&value), on });
             }
@@ -154,7 +201,7 @@ impl Cache {
         question: Question<'_>,
         make: impl AsyncFnOnce() -> std::result::Result<(Topic, Body), E>,
     ) -> std::result::Result<Arc<Body>, E> {
-        if let Some(body) = self.current(&self.bodies, &question) {
+        if let Some(body) = self.body_lookups.note(self.current(&self.bodies, &question)) {
             return Ok(body);
         }
         let before = self.versions.stamp(Subject::Shown(question.org.as_str()));
@@ -248,11 +295,23 @@ impl Cache {
     }
 }
 
+impl Lookups {
+    fn note<T>(&self, found: Option<T>) -> Option<T> {
+        if found.is_some() { &self.hits } else { &self.misses }.add();
+        found
+    }
+}
+
 impl Sight {
     fn is_clear(&self) -> bool {
         let seen = self.seen.load(Ordering::Acquire);
         // By the clock, so that it holds for a process that was stopped and goes on, too.
         seen > 0 && self.start.elapsed() < Duration::from_millis(seen - 1) + BLIND
+    }
+
+    fn age(&self) -> Option<Duration> {
+        let seen = self.seen.load(Ordering::Acquire);
+        (seen > 0).then(|| self.start.elapsed().saturating_sub(Duration::from_millis(seen - 1)))
     }
 
     fn saw(&self, seen: Instant) {

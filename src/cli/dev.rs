@@ -33,7 +33,10 @@ impl Dev {
     pub(super) fn run(self) -> Result<ExitCode> {
         let directory = DataDir::new(&self.data_dir);
         let location = Location { data_dir: Some(self.data_dir.clone()), config: None };
-        let (settings, _log) = self.overrides.settle(allow_loopback(location.layers()?)?)?;
+        let (mut settings, _log) = self.overrides.settle(allow_loopback(location.layers()?)?)?;
+        if settings.tls.take().is_some() {
+            tracing::warn!("dev speaks plain HTTP: the settings of TLS are for serve");
+        }
         let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
         let OutboundSettings { allow, allow_http, .. } = &settings.outbound;
         let loopback = *allow_http && allow.iter().any(|range| range.contains(&localhost));

@@ -1,6 +1,7 @@
 //! The commands, one file each. They share where the data is (`Location`), how they speak (`out`) and how they show
 //! that they are not done yet (`progress`).
 
+mod audit;
 mod backup;
 mod completions;
 mod config;
@@ -14,10 +15,12 @@ mod lines;
 mod log;
 mod man;
 mod migrate;
+mod notify;
 mod org;
 mod out;
 mod progress;
 mod restore;
+mod running;
 mod serve;
 mod token;
 
@@ -53,6 +56,9 @@ enum Command {
     /// Manage API tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Look at the audit trail: who wrote, revealed or called what, and who was refused.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Inspect and change the keys that private halves and secrets are sealed with.
     #[command(subcommand)]
     Keyring(keyring::Keyring),
@@ -111,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Serve(command) => command.run(),
         Command::Org(command) => command.run(),
         Command::Token(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Keyring(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Migrate(command) => command.run(),

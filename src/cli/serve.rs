@@ -4,9 +4,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use actix_web::dev::ServerHandle;
 use clap::Args;
 
 use super::log::LogWriter;
+use super::running::{Hangups, Stops, allow_files, until_stopped};
 use super::{Location, log, out};
 use crate::app::{App, Base, Files, Parts, Purpose};
 use crate::config::{Layers, Settings};
@@ -73,7 +75,8 @@ impl Serve {
             || Ok(()),
             async |_| Ok(()),
             |address, ()| {
-                out::line(format!("hook-keys {} serves http://{address}", env!("CARGO_PKG_VERSION")))
+                let scheme = if settings.tls.is_some() { "https" } else { "http" };
+                out::line(format!("hook-keys {} serves {scheme}://{address}", env!("CARGO_PKG_VERSION")))
             },
         )
     }
@@ -91,6 +94,8 @@ pub(super) fn serve<G, T>(
     announce: impl FnOnce(SocketAddr, T) -> Result<()>,
 ) -> Result<ExitCode> {
     actix_web::rt::System::new().block_on(async {
+        let hangups = Hangups::listen()?;
+        allow_files(settings.limits.connections);
         let listener = TcpListener::bind(settings.listen).map_err(|error| {
             Error::setup(format!(
                 "{} cannot be listened on: {error}; choose another --listen",
@@ -99,6 +104,7 @@ pub(super) fn serve<G, T>(
         })?;
         let address =
             listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+        let metrics = settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let start = begin()?;
         // Before the database is touched: a migration cannot be taken back.
         let files = Files::read(settings)?;
@@ -106,10 +112,37 @@ pub(super) fn serve<G, T>(
         let prepared = prepare(&base).await?;
         let app = Arc::new(App::build(settings, &files, base).await?);
         drop(start);
-        let server = http::server(Arc::clone(&app), listener, true)?;
+        if let Some((_, certificate)) = &files.tls {
+            tracing::info!("TLS with the certificate with the {certificate}");
+        }
+        let server = http::server(Arc::clone(&app), listener)?;
+        let metrics = metrics.map(|listener| tell_metrics(&app, listener)).transpose()?;
+        let stops = Stops::listen()?;
         announce(address, prepared)?;
-        let outcome = server.await.map_err(|error| Error::internal("serving", error));
-        app.finish().await;
-        outcome.map(|()| ExitCode::SUCCESS)
+        let outcome = until_stopped(server, &app, hangups, stops, settings.shutdown.grace).await;
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
+        outcome
     })
+}
+
+fn listen_for_metrics(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        Error::setup(format!("metrics.listen: {address} cannot be listened on: {error}; choose another one"))
+    })
+}
+
+/// Tells metrics until what is returned is stopped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server beside the first one, on the thread that awaits that one"
+)]
+fn tell_metrics(app: &Arc<App>, listener: TcpListener) -> Result<ServerHandle> {
+    let address = listener.local_addr().map_err(|error| Error::internal("the listener's address", error))?;
+    let server = http::metrics::server(Arc::clone(app), listener)?;
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    tracing::info!("metrics are told on http://{address}/metrics");
+    Ok(handle)
 }

@@ -35,7 +35,8 @@ pub(super) struct Create {
     /// A label to know it by.
     #[arg(long, value_name = "LABEL")]
     name: String,
-    /// What it may do: okta.inlineHooks.read, okta.inlineHooks.manage, keys.read, keys.manage, keys.reveal or all.
+    /// What it may do: okta.inlineHooks.read, okta.inlineHooks.manage, keys.read, keys.manage, keys.reveal,
+    /// okta.logs.read or all.
     /// Say it again for more than one.
     #[arg(long, value_name = "PERMISSION", default_values = [Permission::InlineHooksManage.name()])]
     permission: Vec<String>,

@@ -258,7 +258,13 @@ mod tests {
                 "pool_size"
                 | "limits.hook_keys_per_org"
                 | "limits.inline_hooks_per_org"
+                | "limits.header_bytes"
+                | "limits.body_bytes"
+                | "limits.json_depth"
+                | "limits.connections"
                 | "keys.min_rsa_bits"
+                | "rate_limits.requests"
+                | "rate_limits.failed_logins"
                 | "postgres.connections"
                 | "cache.max_rows"
                 | "outbound.concurrency" => "9",
@@ -297,8 +303,22 @@ mod tests {
                 "[outbound]\nallow = [\"10.0.0.0/33\"]",
                 "outbound.allow: \"10.0.0.0/33\" is not an address range",
             ),
+            ("trusted_proxies = [\"proxy\"]", "trusted_proxies: \"proxy\" is not an address range"),
             ("[keys]\nmin_rsa_bits = 511", "keys.min_rsa_bits: 511 is not between 512 and 8192"),
             ("[keys]\nmin_rsa_bits = 8193", "keys.min_rsa_bits: 8193 is not between 512 and 8192"),
+            ("[tls]\ncert_file = \"x\"", "tls.cert_file and tls.key_file go together"),
+            ("[tls]\nclient_ca_file = \"x\"", "tls.client_ca_file: give tls.cert_file"),
+            ("[limits]\nheader_bytes = 1023", "limits.header_bytes: use a number between 1024 and 131072"),
+            ("[limits]\njson_depth = 128", "limits.json_depth: use a number between 4 and 127"),
+            ("[limits]\nconnections = 0", "limits.connections: use a number between 1 and 65535"),
+            ("[limits]\nkeep_alive = \"0s\"", "limits.keep_alive: \"0s\" is not such a time"),
+            ("[shutdown]\ngrace = \"11m\"", "shutdown.grace: \"11m\" is not such a time"),
+            ("[rate_limits]\nrequests = -1", "rate_limits.requests: -1 is not between 0 and"),
+            ("[rate_limits]\nfailed_logins = -1", "rate_limits.failed_logins: -1 is not between 0 and"),
+            ("[rate_limits]\nwindow = \"0s\"", "rate_limits.window: \"0s\" is not a span"),
+            ("[rate_limits]\nwindow = \"1500ms\"", "rate_limits.window: use whole seconds, at least 1s"),
+            ("[rate_limits]\nwindow = \"2h\"", "rate_limits.window: use whole seconds, at least 1s"),
+            ("[metrics]\nlisten = \"9464\"", "metrics.listen: \"9464\" is not an address and port"),
             ("[outbound]\nconcurrency = 0", "outbound.concurrency: use at least 1"),
             ("[outbound]\nallow = [5]", "expected a string"),
             ("[limts]", "limts is not a setting"),

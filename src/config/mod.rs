@@ -3,8 +3,12 @@
 //! The sample file is the single list of settings: its keys are the keys there are, its values the
 //! defaults. Whatever is not in it is refused.
 
+mod audit;
 mod database_url;
 pub mod layers;
+mod metrics;
+mod rate_limits;
+mod server;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +23,11 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 pub use layers::{CONFIG_VARIABLE, Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use rate_limits::RateLimitSettings;
+pub use server::{Limits, ShutdownSettings, TlsSettings};
+
+use metrics::RawMetrics;
+use rate_limits::RawRateLimits;
 
 /// More ready key pairs than any load needs: they take 20 minutes of a core to make.
 const LARGEST_POOL: u32 = 10_000;
@@ -40,6 +49,12 @@ const NO_PATHS: [&str; 3] = ["//", "file:", ":memory:"];
 pub struct Settings {
     /// Address and port to serve on.
     pub listen: SocketAddr,
+    /// What TLS needs; `None` serves plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// What one connection and one request may cost.
+    pub limits: Limits,
+    /// How the server stops.
+    pub shutdown: ShutdownSettings,
     /// Where the data is.
     pub database: DatabaseSettings,
     /// Where the master key comes from, if anywhere.
@@ -48,6 +63,8 @@ pub struct Settings {
     pub pool_size: u32,
     /// The log filter.
     pub log: String,
+    /// Proxies whose word about where a request comes from is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where clients reach the service, without a slash at the end; `None` takes it from each request.
     pub public_url: Option<String>,
     /// Most hook keys of an org without a limit of its own.
@@ -60,8 +77,14 @@ pub struct Settings {
     pub min_rsa_bits: u32,
     /// What to remember of the database.
     pub cache: CacheSettings,
+    /// Address and port to tell metrics on, if any.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How often clients may come.
+    pub rate_limits: RateLimitSettings,
     /// Where and how inline hooks may be called.
     pub outbound: OutboundSettings,
+    /// How long rows of the audit trail are kept; `None` for ever.
+    pub audit_retention: Option<Duration>,
     /// Idle expiry of tokens made without an expiry of their own.
     pub token_idle_expiry: Duration,
 }
@@ -160,13 +183,19 @@ struct Raw {
     database_url: String,
     master_key_file: String,
     public_url: String,
+    trusted_proxies: Vec<String>,
     pool_size: i64,
     log: String,
+    tls: server::RawTls,
+    shutdown: server::RawShutdown,
     postgres: RawPostgres,
     cache: RawCache,
     limits: RawLimits,
+    rate_limits: RawRateLimits,
+    metrics: RawMetrics,
     keys: RawKeys,
     tokens: RawTokens,
+    audit: audit::RawAudit,
     outbound: RawOutbound,
 }
 
@@ -191,6 +220,8 @@ struct RawLimits {
     hook_keys_per_org: i64,
     inline_hooks_per_org: i64,
     body_timeout: String,
+    #[serde(flatten)]
+    server: server::RawServerLimits,
 }
 
 #[derive(Deserialize)]
@@ -240,6 +271,9 @@ impl Layers {
         };
         Ok(Settings {
             listen,
+            tls: raw.tls.check()?,
+            limits: raw.limits.server.check()?,
+            shutdown: raw.shutdown.check()?,
             database,
             master_key,
             pool_size: count("pool_size", raw.pool_size, LARGEST_POOL)?,
@@ -253,12 +287,15 @@ impl Layers {
             body_timeout: parse_timeout("limits.body_timeout", &raw.limits.body_timeout)?,
             min_rsa_bits: min_rsa_bits(raw.keys.min_rsa_bits)?,
             public_url: parse_public_url(&raw.public_url)?,
+            trusted_proxies: parse_ranges("trusted_proxies", &raw.trusted_proxies)?,
             cache: CacheSettings {
                 max_rows: count("cache.max_rows", raw.cache.max_rows, 10_000_000)?,
                 poll_interval: poll_interval(&raw.cache.poll_interval)?,
             },
+            rate_limits: raw.rate_limits.check()?,
+            metrics_listen: raw.metrics.check()?,
             outbound: OutboundSettings {
-                allow: parse_ranges(&raw.outbound.allow)?,
+                allow: parse_ranges("outbound.allow", &raw.outbound.allow)?,
                 allow_http: raw.outbound.allow_http,
                 ca_file: Some(raw.outbound.ca_file).filter(|path| !path.is_empty()).map(PathBuf::from),
                 timeout: parse_timeout("outbound.timeout", &raw.outbound.timeout)?,
@@ -267,6 +304,7 @@ impl Layers {
                     most => most,
                 },
             },
+            audit_retention: audit::retention(&raw.audit.retention)?,
             token_idle_expiry: idle_expiry(&raw.tokens.idle_expiry)?,
         })
     }
@@ -366,11 +404,11 @@ fn count(name: &str, value: i64, most: u32) -> Result<u32> {
     count.ok_or_else(|| Error::setup(format!("{name}: {value} is not between 0 and {most}")))
 }
 
-fn parse_ranges(ranges: &[String]) -> Result<Vec<IpNet>> {
+fn parse_ranges(name: &str, ranges: &[String]) -> Result<Vec<IpNet>> {
     let range = |text: &String| {
         let address = || text.parse::<IpAddr>().map(IpNet::from).ok();
         text.parse().ok().or_else(address).ok_or_else(|| {
-            Error::setup(format!("outbound.allow: {text:?} is not an address range such as 10.1.2.0/24"))
+            Error::setup(format!("{name}: {text:?} is not an address range such as 10.1.2.0/24"))
         })
     };
     ranges.iter().map(range).collect()

@@ -6,6 +6,7 @@
 //! in. Workers never generate.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::rsa::RsaKeyPair;
 use crate::error::{Error, Result};
+use crate::metrics::Timings;
 
 /// How long a generator rests after a failure, so that a broken source of randomness does not make it spin.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -36,6 +38,21 @@ struct Shared {
     target: usize,
     state: Mutex<State>,
     work: Condvar,
+    generated: Timings,
+    failing: AtomicBool,
+}
+
+/// How a pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// Pairs that are ready.
+    pub ready: usize,
+    /// Pairs to keep ready.
+    pub target: usize,
+    /// Callers who wait for one.
+    pub waiting: usize,
+    /// Whether the last pair could not be generated.
+    pub failing: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +97,13 @@ impl KeyPool {
             serving: 0,
             stopped: false,
         };
-        let shared = Arc::new(Shared { target, state: Mutex::new(state), work: Condvar::new() });
+        let shared = Arc::new(Shared {
+            target,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            generated: Timings::default(),
+            failing: AtomicBool::new(false),
+        });
         let pool = Self { shared };
         for role in roles {
             let shared = Arc::clone(&pool.shared);
@@ -118,6 +141,21 @@ impl KeyPool {
         self.shared.lock().hand_out(pair, self.shared.target);
     }
 
+    /// How the pool is now.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let state = self.shared.lock();
+        let (ready, waiting) = (state.ready.len(), state.waiting.len());
+        let failing = self.shared.failing.load(Ordering::Relaxed);
+        Levels { ready, target: self.shared.target, waiting, failing }
+    }
+
+    /// How long pairs took that were generated.
+    #[must_use]
+    pub fn generated(&self) -> &Timings {
+        &self.shared.generated
+    }
+
     #[cfg(test)]
     fn ready(&self) -> usize {
         self.shared.lock().ready.len()
@@ -146,7 +184,12 @@ impl Shared {
             let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
         }
         while self.claim_work(role) {
+            let begun = Instant::now();
             let outcome = RsaKeyPair::generate();
+            self.failing.store(outcome.is_err(), Ordering::Relaxed);
+            if outcome.is_ok() {
+                self.generated.note(begun.elapsed());
+            }
             let mut state = self.lock();
             *state.under_way(role) -= 1;
             match outcome {

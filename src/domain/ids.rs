@@ -120,10 +120,33 @@ fn random_uuid(entropy: &dyn Entropy) -> Result<Uuid> {
 }
 
 /// The id of one request, made of random bytes: 32 lower-case hexadecimal digits (contract §1, recorded since 2025).
-#[must_use]
-pub fn request_id(random: [u8; 16]) -> String {
-    // No UUID, but written as one would be without its hyphens.
-    Uuid::from_bytes(random).simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    /// Made of these bytes.
+    #[must_use]
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(random)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Its text, for which no memory is needed but the buffer.
+    pub fn encode(self, buffer: &mut [u8; 32]) -> &str {
+        // No UUID, but written as one would be without its hyphens.
+        Uuid::from_bytes(self.0).simple().encode_lower(buffer)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.encode(&mut [0; 32]))
+    }
 }
 
 /// The id of one error answer: `oae` and 22 characters of `[A-Za-z0-9_-]` (contract §2, recorded).

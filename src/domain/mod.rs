@@ -1,5 +1,6 @@
 //! The nouns of the service. A value of these types is right by construction; nothing here does I/O.
 
+pub mod audit;
 pub mod change;
 pub mod channel;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod secret;
 pub mod tags;
 pub mod text;
 pub mod token;
+pub mod window;
 
 pub use clock::{Clock, Timestamp};
 pub use entropy::Entropy;

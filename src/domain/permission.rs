@@ -18,12 +18,20 @@ pub enum Permission {
     KeysManage,
     /// The private halves in whatever the Kong side answers; includes [`Permission::KeysRead`].
     KeysReveal,
+    /// The audit trail of the org, as Okta's System Log. Included in nothing but `all`.
+    LogsRead,
 }
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 5] =
-        [Self::InlineHooksRead, Self::InlineHooksManage, Self::KeysRead, Self::KeysManage, Self::KeysReveal];
+    pub const ALL: [Self; 6] = [
+        Self::InlineHooksRead,
+        Self::InlineHooksManage,
+        Self::KeysRead,
+        Self::KeysManage,
+        Self::KeysReveal,
+        Self::LogsRead,
+    ];
 
     /// The name on the command line and in openapi.yaml.
     #[must_use]
@@ -34,6 +42,7 @@ impl Permission {
             Self::KeysRead => "keys.read",
             Self::KeysManage => "keys.manage",
             Self::KeysReveal => "keys.reveal",
+            Self::LogsRead => "okta.logs.read",
         }
     }
 
@@ -45,7 +54,7 @@ impl Permission {
         let included = match self {
             Self::InlineHooksManage => Some(Self::InlineHooksRead),
             Self::KeysManage | Self::KeysReveal => Some(Self::KeysRead),
-            Self::InlineHooksRead | Self::KeysRead => None,
+            Self::InlineHooksRead | Self::KeysRead | Self::LogsRead => None,
         };
         self == needed || included == Some(needed)
     }

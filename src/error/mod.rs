@@ -44,6 +44,8 @@ pub enum Kind {
     NoCredentials,
     /// The credentials are unknown, expired or revoked.
     BadCredentials,
+    /// The caller, or somebody at the same address, has come too often.
+    TooManyRequests,
     /// The credentials are good but lack the permission.
     NotPermitted,
     /// An external service failed us. The cause begins with the step that failed and holds no secret.
@@ -176,6 +178,7 @@ impl fmt::Display for Error {
             Kind::NotFound { resource, id } => write!(f, "no {resource} with the id {id:?}"),
             Kind::NoCredentials => f.write_str("no credentials"),
             Kind::BadCredentials => f.write_str("unknown, expired or revoked credentials"),
+            Kind::TooManyRequests => f.write_str("too many requests"),
             Kind::NotPermitted => f.write_str("the credentials lack the permission"),
             Kind::Upstream { cause, .. } => f.write_str(cause),
             Kind::Unavailable => f.write_str("not available now"),

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use super::Api;
+use crate::app::Readiness;
 use crate::error::{Error, Kind, Refusal};
 
 /// Why a request failed: a service's error, or something about HTTP itself.
@@ -28,14 +29,20 @@ pub enum Failure {
     Malformed,
     /// The body or the query is not well-formed. One sentence that says in what way.
     Unreadable(String),
-    /// The body is larger than allowed.
-    BodyTooLarge,
+    /// The body is larger than so many bytes.
+    BodyTooLarge(usize),
     /// The body did not arrive in time.
     BodyTooSlow,
     /// A body is needed and none was announced.
     LengthRequired,
     /// Requests are not worth sending here now.
-    NotReady,
+    NotReady(Box<Readiness>),
+    /// Requests are not worth sending here any more.
+    Stopping,
+    /// The request line and the headers are larger than so many bytes.
+    HeadTooLarge(usize),
+    /// The JSON of the body is nested deeper than so many levels.
+    TooDeep(usize),
     /// The framework refused the request with this status before a handler saw it.
     Framework(StatusCode),
 }
@@ -56,6 +63,7 @@ impl Failure {
                 Kind::NoCredentials if api == Api::Kong => StatusCode::UNAUTHORIZED,
                 Kind::NoCredentials | Kind::NotPermitted => StatusCode::FORBIDDEN,
                 Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+                Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
                 Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                 Kind::Setup(_) | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
@@ -63,13 +71,16 @@ impl Failure {
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::WrongContentType if api == Api::Kong => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::WrongContentType | Self::NotAcceptable | Self::Malformed | Self::Unreadable(_) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongContentType
+            | Self::NotAcceptable
+            | Self::Malformed
+            | Self::TooDeep(_)
+            | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::NotReady(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Framework(status) => *status,
         }
     }

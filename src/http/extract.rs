@@ -10,22 +10,23 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
+use super::address::client_address;
+use super::depth::is_deeper;
 use super::error::Failure;
-use super::{Api, okta};
+use super::{Api, audit, okta};
 use crate::app::App;
+use crate::domain::audit::Actor;
+use crate::domain::key::Sight;
 use crate::domain::permission::Permission;
 use crate::domain::token::ApiToken;
 use crate::error::{Error, Kind};
-use crate::service::Caller;
+use crate::service::{Caller, NotLoggedIn};
 
 /// The one media type of requests and answers.
 pub const JSON: &str = "application/json";
 
 /// Where clients of Kong put their tokens (contract §5).
 const KONG_ADMIN_TOKEN: &str = "kong-admin-token";
-
-/// Most bytes a request body may have.
-pub const BODY_LIMIT: usize = 1024 * 1024;
 
 /// A permission as a type, so that a handler's signature says what it takes to call it.
 pub trait Requirement: 'static {
@@ -61,10 +62,18 @@ impl Requirement for KeysManage {
     const PERMISSION: Permission = Permission::KeysManage;
 }
 
+/// [`Permission::LogsRead`].
+pub struct LogsRead;
+
+impl Requirement for LogsRead {
+    const PERMISSION: Permission = Permission::LogsRead;
+}
+
 /// A caller whose token is live and has the permission `P`. There is no other way to get one.
 pub struct Authed<P> {
     /// Who calls.
     pub caller: Caller,
+    request: HttpRequest,
     permission: PhantomData<P>,
 }
 
@@ -73,9 +82,13 @@ impl<P: Requirement> FromRequest for Authed<P> {
     type Future = Either<Ready<Result<Self, Failure>>, LocalBoxFuture<'static, Result<Self, Failure>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (app, token) = match app(request).and_then(|app| Ok((app, credentials(request)?))) {
-            Ok(found) => found,
+        let app = match app(request) {
+            Ok(app) => app,
             Err(failure) => return Either::Left(ready(Err(failure))),
+        };
+        let token = match credentials(request) {
+            Ok(token) => token,
+            Err(failure) => return Either::Left(ready(Err(turned_away(app, request, failure)))),
         };
         // Nearly always: then there is nothing to wait for.
         if let Some(caller) = app.tokens.recall(&token) {
@@ -83,7 +96,8 @@ impl<P: Requirement> FromRequest for Authed<P> {
         }
         let (request, app) = (request.clone(), app.clone());
         Either::Right(Box::pin(async move {
-            let caller = app.tokens.authenticate(&token).await?;
+            let caller = app.tokens.log_in(&token, client_address(&request)).await;
+            let caller = caller.map_err(|refused| told(&request, refused))?;
             Self::permit(&request, caller)
         }))
     }
@@ -93,11 +107,52 @@ impl<P: Requirement> Authed<P> {
     fn permit(request: &HttpRequest, caller: Caller) -> Result<Self, Failure> {
         // For the log, which tells who was refused, too.
         request.extensions_mut().insert(caller.clone());
+        if caller.quota().is_some_and(|quota| !quota.granted) {
+            return Err(Error::new(Kind::TooManyRequests).into());
+        }
         if !caller.grant.allows(P::PERMISSION) {
             return Err(Error::new(Kind::NotPermitted).into());
         }
-        Ok(Self { caller, permission: PhantomData })
+        Ok(Self { caller, request: request.clone(), permission: PhantomData })
     }
+
+    /// The caller as the one who writes, for the audit trail.
+    #[must_use]
+    pub fn actor(&self, app: &App) -> Actor {
+        audit::actor(app, &self.request, &self.caller)
+    }
+
+    /// The same, if the caller may see private halves.
+    #[must_use]
+    pub fn revealer(&self, app: &App) -> Option<Actor> {
+        (self.caller.sight() == Sight::Private).then(|| self.actor(app))
+    }
+}
+
+/// Counts credentials that are no token, as wrong tokens are counted.
+fn turned_away(app: &App, request: &HttpRequest, failure: Failure) -> Failure {
+    let wrong = match &failure {
+        Failure::InvalidBearer => true,
+        Failure::Service(error) => *error.kind() == Kind::BadCredentials,
+        // Without credentials nobody has tried to log in.
+        _ => false,
+    };
+    if !wrong {
+        return failure;
+    }
+    let refused = app.tokens.turn_away(client_address(request), Error::new(Kind::BadCredentials));
+    match told(request, refused) {
+        Failure::Service(error) if *error.kind() == Kind::TooManyRequests => error.into(),
+        _ => failure,
+    }
+}
+
+/// What is told of it: why, and in the headers of the answer what is left.
+fn told(request: &HttpRequest, refused: NotLoggedIn) -> Failure {
+    if let Some(quota) = refused.quota {
+        request.extensions_mut().insert(quota);
+    }
+    refused.error.into()
 }
 
 /// The token that the caller brings, in the manner of the API that is called.
@@ -190,7 +245,14 @@ impl Body {
         if !self.request.content_type().eq_ignore_ascii_case(JSON) {
             return Err(Failure::WrongContentType);
         }
-        self.bytes().await
+        self.json().await
+    }
+
+    /// Reads the body, which should be JSON, and checks how deep that is before anybody parses it.
+    pub async fn json(self) -> Result<Bytes, Failure> {
+        let most = app(&self.request)?.limits.json_depth;
+        let bytes = self.bytes().await?;
+        if is_deeper(&bytes, most) { Err(Failure::TooDeep(most)) } else { Ok(bytes) }
     }
 
     /// The media type with its parameters, as it was sent; empty when there is none.
@@ -200,18 +262,18 @@ impl Body {
         header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     }
 
-    /// Reads the body, whatever it is: at most [`BODY_LIMIT`] bytes. One that was not announced is empty.
+    /// Reads the body, whatever it is: at most `limits.body_bytes`. One that was not announced is empty.
     pub async fn bytes(self) -> Result<Bytes, Failure> {
+        let App { body_timeout, limits, .. } = &***app(&self.request)?;
         let headers = self.request.headers();
         let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
-            return Err(Failure::BodyTooLarge);
+        if announced.is_some_and(|length: usize| length > limits.body_bytes) {
+            return Err(Failure::BodyTooLarge(limits.body_bytes));
         }
         // A client that sends nothing must not hold its connection for ever.
-        let limit = app(&self.request)?.body_timeout;
-        let read = timeout(limit, self.payload.to_bytes_limited(BODY_LIMIT)).await;
+        let read = timeout(*body_timeout, self.payload.to_bytes_limited(limits.body_bytes)).await;
         let read = read.map_err(|_| Failure::BodyTooSlow)?;
-        read.map_err(|_| Failure::BodyTooLarge)?.map_err(|_| Failure::Malformed)
+        read.map_err(|_| Failure::BodyTooLarge(limits.body_bytes))?.map_err(|_| Failure::Malformed)
     }
 }
 

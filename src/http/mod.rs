@@ -1,24 +1,25 @@
 //! The HTTP side: translates requests into calls of services, and results into answers.
 
+mod address;
+mod audit;
+mod connection;
+mod depth;
 pub mod error;
 pub mod extract;
 pub mod health;
 pub mod kong;
+pub mod metrics;
 pub mod observe;
 pub mod okta;
+mod quota;
 pub mod representation;
 pub mod routes;
+mod server;
+mod wire;
 
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
-
-use actix_web::dev::Server;
-use actix_web::{HttpServer, web};
 use percent_encoding::percent_decode_str;
 
-use crate::app::App;
-use crate::error::{Error, Result};
+pub use server::{Address, server};
 
 /// Where Okta's paths begin.
 const OKTA: &str = "/api/";
@@ -42,25 +43,4 @@ impl Api {
         let start = percent_decode_str(path).take(OKTA.len());
         if start.eq(OKTA.bytes()) { Self::Okta } else { Self::Kong }
     }
-}
-
-/// How long an idle connection is kept: longer than load balancers and clients keep theirs, so that it is they
-/// who close it, and no request meets a connection that is just being closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// A server on `listener`, which ends on SIGINT or SIGTERM when `signals` is set. It runs when awaited.
-pub fn server(app: Arc<App>, listener: TcpListener, signals: bool) -> Result<Server> {
-    let drain = app.drain.as_secs();
-    let app = web::Data::from(app);
-    let server = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(app.clone())
-            .wrap_fn(observe::observe)
-            .configure(routes::configure)
-            .default_service(web::to(error::unknown_path))
-    });
-    let server = server.shutdown_timeout(drain).keep_alive(KEEP_ALIVE);
-    let server = if signals { server } else { server.disable_signals() };
-    let bound = server.listen(listener).map_err(|error| Error::internal("starting the server", error))?;
-    Ok(bound.run())
 }

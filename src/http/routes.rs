@@ -23,7 +23,7 @@ static OPENAPI: LazyLock<Arc<Body>> =
 #[rustfmt::skip]
 pub fn table() -> Vec<Endpoint> {
     use kong::{key_sets, keys, node, schemas, tags};
-    use okta::{hook_keys, inline_hooks};
+    use okta::{hook_keys, inline_hooks, logs};
     vec![
         guarded(Method::GET,    "/api/v1/hook-keys",                hook_keys::list),
         guarded(Method::POST,   "/api/v1/hook-keys",                hook_keys::create),
@@ -40,6 +40,7 @@ pub fn table() -> Vec<Endpoint> {
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/activate",   inline_hooks::activate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/lifecycle/deactivate", inline_hooks::deactivate),
         guarded(Method::POST,   "/api/v1/inlineHooks/{id}/execute", inline_hooks::execute),
+        guarded(Method::GET,    "/api/v1/logs",                     logs::list),
         guarded(Method::GET,    "/key-sets",                        key_sets::list),
         guarded(Method::POST,   "/key-sets",                        key_sets::create),
         guarded(Method::PUT,    "/key-sets",                        key_sets::put_by_name),
@@ -85,6 +86,10 @@ pub struct Endpoint {
     pub permission: Option<Permission>,
     route: Box<dyn Fn() -> Route>,
 }
+
+/// The path of the route that a request has taken, for whoever sees the request or its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Pattern(pub &'static str);
 
 /// The arguments of a handler that begin with [`Authed`]. Only such a handler can be `guarded`, so the
 /// table cannot name another permission than the handler checks, nor forget one.
@@ -139,7 +144,7 @@ where
 /// side, which tells the methods.
 pub fn configure(config: &mut web::ServiceConfig) {
     // In the order of the table, which has first what is asked for most: paths are tried one after the other.
-    let mut by_path = Vec::<(&str, Vec<Endpoint>)>::new();
+    let mut by_path = Vec::<(&'static str, Vec<Endpoint>)>::new();
     for endpoint in table() {
         match by_path.iter_mut().find(|(path, _)| *path == endpoint.path) {
             Some((_, endpoints)) => endpoints.push(endpoint),
@@ -158,7 +163,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         // Kong takes a slash at the end for none (contract §1).
         let slash = (api == Api::Kong && path != "/").then(|| format!("{path}/"));
         let paths: Vec<_> = std::iter::once(path.to_owned()).chain(slash).collect();
-        let resource = web::resource(paths).default_service(web::to(wrong_method));
+        let resource = web::resource(paths).app_data(Pattern(path)).default_service(web::to(wrong_method));
         let resource =
             endpoints.iter().fold(resource, |resource, endpoint| resource.route((endpoint.route)()));
         match api {

@@ -9,10 +9,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::access_tokens::Fingerprint;
+use super::calls::{ANSWERED, Calls, HOOK, REFUSED, TOKEN, outcome_of};
 use super::inline_hooks::{InlineHooks, stored};
 use super::sealing::place;
 use crate::crypto::digest::sha256;
 use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::audit::{Actor, EventType, Target};
 use crate::domain::channel::{Auth, Client};
 use crate::domain::ids::{self, HookKeyId, InlineHookId, OrgId};
 use crate::domain::inline_hook::{HookStatus, InlineHook};
@@ -35,6 +37,8 @@ pub struct Execute {
     pub places: Arc<Semaphore>,
     /// What one attempt may take: token and call together.
     pub budget: Duration,
+    /// How calls went.
+    pub calls: Arc<Calls>,
 }
 
 /// A hook with all that a call needs.
@@ -81,26 +85,51 @@ impl Execute {
     pub async fn execute(
         &self,
         place: OwnedSemaphorePermit,
-        org: &OrgId,
+        actor: &Actor,
         id: InlineHookId,
         body: Bytes,
     ) -> Result<Vec<u8>> {
-        let (this, org) = (self.clone(), org.clone());
+        let (this, actor) = (self.clone(), actor.clone());
         self.hooks
             .tasks
             .run(async move {
                 // Given back when the call has ended, not when the caller has gone.
                 let _place = place;
-                let prepared = this.prepare(org, id).await?;
-                match this.attempt(&prepared, &body).await {
+                let prepared = this.prepare(actor.org.clone(), id).await?;
+                let outcome = match this.attempt(&prepared, &body).await {
                     Err(failed) if failed.transient && prepared.hook.kind.may_retry() => {
                         this.attempt(&prepared, &body).await
                     }
                     outcome => outcome,
-                }
-                .map_err(|failed| failed.error)
+                };
+                let outcome = outcome.map_err(|failed| failed.error);
+                this.record(&actor, &prepared.hook, outcome.as_ref().err()).await;
+                outcome
             })
             .await
+    }
+
+    /// Adds the row of a call that was made. That cannot be taken back, so its answer is passed on in any case.
+    async fn record(&self, actor: &Actor, hook: &InlineHook, error: Option<&Error>) {
+        let (kind, target) = (EventType::InlineHookExecuted, vec![Target::from(hook)]);
+        let event = match error {
+            None => actor.done(kind, target),
+            Some(error) => match error.kind() {
+                Kind::Upstream { failure, cause } => {
+                    actor.failed(kind, target, &format!("{}: {cause}", name_of(*failure)))
+                }
+                // Refusals and faults that are no service's get their row where all of those do.
+                _ => return,
+            },
+        };
+        let insert = move |conn: &mut Conn| store::audit::insert(conn, &event);
+        if let Err(error) = self.hooks.db.write("record_execute", insert).await {
+            tracing::error!(
+                hook = hook.id.as_str(),
+                cause = error.private(),
+                "the call of a hook is missing in the audit trail"
+            );
+        }
     }
 
     async fn prepare(&self, org: OrgId, id: InlineHookId) -> Result<Prepared> {
@@ -153,7 +182,13 @@ impl Execute {
             body: body.clone(),
             deadline,
         };
-        let reply = self.outbound.post(call).await.map_err(|fault| self.failed(Step::Hook, fault))?;
+        let begun = Instant::now();
+        let reply = self.outbound.post(call).await;
+        let outcome = reply.as_ref().map_or_else(outcome_of, |reply| {
+            if (200..300).contains(&reply.status) { ANSWERED } else { REFUSED }
+        });
+        self.calls.note(HOOK, outcome, begun.elapsed());
+        let reply = reply.map_err(|fault| self.failed(Step::Hook, fault))?;
         if reply.status == 401 {
             // If this was the cached token, the next call gets a new one.
             self.hooks.tokens.refused(&prepared.hook.id, bearer.as_ref());
@@ -180,7 +215,10 @@ impl Execute {
                 scope: client.scope.as_deref(),
                 proof: self.proof(prepared, client).await?,
             };
+            let begun = Instant::now();
             let token = self.outbound.exchange(request, deadline).await;
+            let outcome = token.as_ref().map_or_else(outcome_of, |_| ANSWERED);
+            self.calls.note(TOKEN, outcome, begun.elapsed());
             let AccessToken { value, lifetime } = token.map_err(|fault| self.failed(Step::Token, fault))?;
             let header = Secret::new(format!("Bearer {}", value.reveal()));
             Ok::<_, Failed>(AccessToken { value: header, lifetime })
@@ -247,6 +285,15 @@ impl Execute {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self { error, transient: false }
+    }
+}
+
+/// The kind of failure, as rows have it.
+fn name_of(failure: Upstream) -> &'static str {
+    match failure {
+        Upstream::Unreachable => "UNREACHABLE",
+        Upstream::BadAnswer => "BAD_ANSWER",
+        Upstream::Silent => "NO_ANSWER",
     }
 }
 

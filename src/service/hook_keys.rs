@@ -9,6 +9,7 @@ use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
 use crate::crypto::KeyPool;
 use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::audit::{Actor, EventType};
 use crate::domain::hook_key::{HookKey, RESOURCE};
 use crate::domain::ids::{HookKeyId, KeyId, OrgId};
 use crate::domain::text::DisplayName;
@@ -41,12 +42,12 @@ impl HookKeys {
     /// Makes a key pair, seals its private half and stores both.
     ///
     /// Refused when the org has as many keys as it may, or when another of its keys has the name.
-    pub async fn create(&self, org: &OrgId, name: DisplayName) -> Result<HookKey> {
-        let (this, org) = (self.clone(), org.clone());
+    pub async fn create(&self, actor: &Actor, name: DisplayName) -> Result<HookKey> {
+        let (this, actor) = (self.clone(), actor.clone());
         self.tasks
             .run(async move {
                 let pair = this.pool.take().await?;
-                let outcome = this.store_new(org, name, &pair).await;
+                let outcome = this.store_new(actor, name, &pair).await;
                 // What has failed may be stored all the same: a pair must not become two keys.
                 if outcome.as_ref().is_err_and(Error::is_refusal) {
                     this.pool.put_back(pair);
@@ -56,7 +57,7 @@ impl HookKeys {
             .await
     }
 
-    async fn store_new(&self, org: OrgId, name: DisplayName, pair: &RsaKeyPair) -> Result<HookKey> {
+    async fn store_new(&self, actor: Actor, name: DisplayName, pair: &RsaKeyPair) -> Result<HookKey> {
         let now = self.clock.now();
         let key = HookKey {
             id: HookKeyId::generate(&*self.entropy)?,
@@ -70,11 +71,14 @@ impl HookKeys {
         let (this, pkcs8) = (self.clone(), Zeroizing::new(pair.pkcs8().to_vec()));
         self.db
             .write("create_hook_key", move |conn| {
-                refuse_over_limit(conn, &org, this.default_limit)?;
-                refuse_taken_name(conn, &org, &name, None)?;
-                let place = place(Column::HookKeyPrivateKey, &org, key.id.as_str());
+                let org = &actor.org;
+                refuse_over_limit(conn, org, this.default_limit)?;
+                refuse_taken_name(conn, org, &name, None)?;
+                let place = place(Column::HookKeyPrivateKey, org, key.id.as_str());
                 let sealed = this.keyring.seal(conn, &place, &pkcs8, &*this.entropy)?;
-                store::hook_keys::insert(conn, &org, &key, &sealed)?;
+                store::hook_keys::insert(conn, org, &key, &sealed)?;
+                let created = actor.done(EventType::HookKeyCreated, vec![(&key).into()]);
+                store::audit::insert(conn, &created)?;
                 Ok(key.clone())
             })
             .await
@@ -104,24 +108,31 @@ impl HookKeys {
     }
 
     /// Gives a key another name, the only thing about it that can change. Its own present name is allowed.
-    pub async fn rename(&self, org: &OrgId, id: HookKeyId, name: DisplayName) -> Result<HookKey> {
-        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+    pub async fn rename(&self, actor: &Actor, id: HookKeyId, name: DisplayName) -> Result<HookKey> {
+        let (this, actor, now) = (self.clone(), actor.clone(), self.clock.now());
         let rename = move |conn: &mut Conn| {
-            let key = store::hook_keys::find(conn, &org, &id)?.ok_or_else(|| missing(id.as_str()))?;
-            refuse_taken_name(conn, &org, &name, Some(&id))?;
-            store::hook_keys::rename(conn, &org, &id, &name, now)?;
-            Ok(HookKey { name: name.as_str().to_owned(), last_updated: now, ..key })
+            let org = &actor.org;
+            let key = store::hook_keys::find(conn, org, &id)?.ok_or_else(|| missing(id.as_str()))?;
+            refuse_taken_name(conn, org, &name, Some(&id))?;
+            store::hook_keys::rename(conn, org, &id, &name, now)?;
+            let key = HookKey { name: name.as_str().to_owned(), last_updated: now, ..key };
+            let updated = actor.done(EventType::HookKeyUpdated, vec![(&key).into()]);
+            store::audit::insert(conn, &updated)?;
+            Ok(key)
         };
         self.tasks.run(async move { this.db.write("rename_hook_key", rename).await }).await
     }
 
     /// Deletes a key that no inline hook names. There is no way back.
-    pub async fn delete(&self, org: &OrgId, id: HookKeyId) -> Result<()> {
-        let (this, org) = (self.clone(), org.clone());
+    pub async fn delete(&self, actor: &Actor, id: HookKeyId) -> Result<()> {
+        let (this, actor) = (self.clone(), actor.clone());
         let delete = move |conn: &mut Conn| {
-            refuse_used(conn, &org, &id)?;
-            let deleted = store::hook_keys::delete(conn, &org, &id)?;
-            if deleted { Ok(()) } else { Err(missing(id.as_str())) }
+            let org = &actor.org;
+            let key = store::hook_keys::find(conn, org, &id)?.ok_or_else(|| missing(id.as_str()))?;
+            refuse_used(conn, org, &id)?;
+            store::hook_keys::delete(conn, org, &id)?;
+            let deleted = actor.done(EventType::HookKeyDeleted, vec![(&key).into()]);
+            store::audit::insert(conn, &deleted)
         };
         self.tasks.run(async move { this.db.write("delete_hook_key", delete).await }).await
     }

@@ -9,6 +9,7 @@ use super::access_tokens::AccessTokens;
 use super::orgs::require;
 use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
+use crate::domain::audit::{Actor, EventType};
 use crate::domain::channel::{self, Auth, Channel, Header};
 use crate::domain::ids::{InlineHookId, OrgId};
 use crate::domain::inline_hook::{Draft, HookStatus, HookType, InlineHook, RESOURCE};
@@ -48,15 +49,16 @@ impl InlineHooks {
     ///
     /// Refused when the org has as many hooks as it may, when another of its hooks has the name, when the
     /// hook key is none of the org's, or when the channel's secret is missing.
-    pub async fn create(&self, org: &OrgId, draft: Draft) -> Result<InlineHook> {
+    pub async fn create(&self, actor: &Actor, draft: Draft) -> Result<InlineHook> {
         let kind = draft.kind.ok_or_else(|| Error::invalid("type", "The field cannot be left blank"))?;
         let id = InlineHookId::generate(&*self.entropy)?;
-        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let (this, actor, now) = (self.clone(), actor.clone(), self.clock.now());
         let create = move |conn: &mut Conn| {
-            require(conn, &org)?;
-            refuse_over_limit(conn, &org, this.limit)?;
-            refuse_taken_name(conn, &org, &draft.name, None)?;
-            refuse_unknown_key(conn, &org, &draft.channel.auth)?;
+            let org = &actor.org;
+            require(conn, org)?;
+            refuse_over_limit(conn, org, this.limit)?;
+            refuse_taken_name(conn, org, &draft.name, None)?;
+            refuse_unknown_key(conn, org, &draft.channel.auth)?;
             let hook = InlineHook {
                 id: id.clone(),
                 status: HookStatus::Active,
@@ -67,9 +69,11 @@ impl InlineHooks {
                 created: now,
                 last_updated: now,
             };
-            let secret = this.seal_secret(conn, &org, &hook, draft.secret.as_ref(), None)?;
-            let stored = this.sealed(conn, &org, &hook, secret)?;
-            store::inline_hooks::insert(conn, &org, &stored)?;
+            let secret = this.seal_secret(conn, org, &hook, draft.secret.as_ref(), None)?;
+            let stored = this.sealed(conn, org, &hook, secret)?;
+            store::inline_hooks::insert(conn, org, &stored)?;
+            let created = actor.done(EventType::InlineHookCreated, vec![(&hook).into()]);
+            store::audit::insert(conn, &created)?;
             Ok(hook)
         };
         let db = self.db.clone();
@@ -101,21 +105,22 @@ impl InlineHooks {
     /// A draft without a secret keeps the stored one, as long as the channel still takes one of that kind.
     pub async fn change(
         &self,
-        org: &OrgId,
+        actor: &Actor,
         id: InlineHookId,
         edit: impl Fn(&InlineHook) -> Result<Draft> + Send + 'static,
     ) -> Result<InlineHook> {
-        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+        let (this, actor, now) = (self.clone(), actor.clone(), self.clock.now());
         let change = move |conn: &mut Conn| {
-            let old = stored(conn, &org, &id)?;
+            let org = &actor.org;
+            let old = stored(conn, org, &id)?;
             let kept = old.secret.clone();
-            let hook = this.opened(conn, &org, old)?;
+            let hook = this.opened(conn, org, old)?;
             let draft = edit(&hook)?;
             if draft.kind.is_some_and(|kind| kind != hook.kind) {
                 return Err(Error::invalid("type", "The type of an inline hook cannot change"));
             }
-            refuse_taken_name(conn, &org, &draft.name, Some(&id))?;
-            refuse_unknown_key(conn, &org, &draft.channel.auth)?;
+            refuse_taken_name(conn, org, &draft.name, Some(&id))?;
+            refuse_unknown_key(conn, org, &draft.channel.auth)?;
             let kept = kept.filter(|_| hook.channel.auth.same_kind(&draft.channel.auth));
             let hook = InlineHook {
                 name: draft.name.as_str().to_owned(),
@@ -124,9 +129,11 @@ impl InlineHooks {
                 last_updated: now,
                 ..hook
             };
-            let secret = this.seal_secret(conn, &org, &hook, draft.secret.as_ref(), kept)?;
-            let stored = this.sealed(conn, &org, &hook, secret)?;
-            store::inline_hooks::replace(conn, &org, &stored)?;
+            let secret = this.seal_secret(conn, org, &hook, draft.secret.as_ref(), kept)?;
+            let stored = this.sealed(conn, org, &hook, secret)?;
+            store::inline_hooks::replace(conn, org, &stored)?;
+            let updated = actor.done(EventType::InlineHookUpdated, vec![(&hook).into()]);
+            store::audit::insert(conn, &updated)?;
             Ok(hook)
         };
         let db = self.db.clone();
@@ -134,32 +141,47 @@ impl InlineHooks {
     }
 
     /// Activates or deactivates a hook. One that is so already stays as it is.
-    pub async fn set_status(&self, org: &OrgId, id: InlineHookId, status: HookStatus) -> Result<InlineHook> {
-        let (this, org, now) = (self.clone(), org.clone(), self.clock.now());
+    pub async fn set_status(
+        &self,
+        actor: &Actor,
+        id: InlineHookId,
+        status: HookStatus,
+    ) -> Result<InlineHook> {
+        let (this, actor, now) = (self.clone(), actor.clone(), self.clock.now());
         let set = move |conn: &mut Conn| {
-            let mut found = stored(conn, &org, &id)?;
+            let org = &actor.org;
+            let mut found = stored(conn, org, &id)?;
             if found.hook.status != status {
                 found.hook.status = status;
                 found.hook.last_updated = now;
-                store::inline_hooks::replace(conn, &org, &found)?;
+                store::inline_hooks::replace(conn, org, &found)?;
+                let kind = match status {
+                    HookStatus::Active => EventType::InlineHookActivated,
+                    HookStatus::Inactive => EventType::InlineHookDeactivated,
+                };
+                store::audit::insert(conn, &actor.done(kind, vec![(&found.hook).into()]))?;
             }
-            this.opened(conn, &org, found)
+            this.opened(conn, org, found)
         };
         let db = self.db.clone();
         self.tasks.run(async move { db.write("set_inline_hook_status", set).await }).await
     }
 
     /// Deletes a hook that is inactive. The hook key it named is free then.
-    pub async fn delete(&self, org: &OrgId, id: InlineHookId) -> Result<()> {
-        let (this, org, gone) = (self.clone(), org.clone(), id.clone());
+    pub async fn delete(&self, actor: &Actor, id: InlineHookId) -> Result<()> {
+        let (this, actor, gone) = (self.clone(), actor.clone(), id.clone());
         let delete = move |conn: &mut Conn| {
-            if stored(conn, &org, &id)?.hook.status == HookStatus::Active {
+            let org = &actor.org;
+            let hook = stored(conn, org, &id)?.hook;
+            if hook.status == HookStatus::Active {
                 return Err(Error::invalid(
                     "inlineHook",
                     "Cannot delete an active inline hook. Deactivate it first.",
                 ));
             }
-            store::inline_hooks::delete(conn, &org, &id)
+            store::inline_hooks::delete(conn, org, &id)?;
+            let deleted = actor.done(EventType::InlineHookDeleted, vec![(&hook).into()]);
+            store::audit::insert(conn, &deleted)
         };
         self.tasks
             .run(async move {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::keys::find_key;
 use super::orgs::require;
 use super::tasks::Tasks;
+use crate::domain::audit::{Actor, EventType, Target};
 use crate::domain::ids::{EntityId, OrgId};
 use crate::domain::key::Selector;
 use crate::domain::key_set::{KeySet, KeySetDraft, RESOURCE};
@@ -36,53 +37,63 @@ struct Fresh {
 
 impl KeySets {
     /// Makes a key set. Refused when its id or its name is taken in the org.
-    pub async fn create(&self, org: &OrgId, draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn create(&self, actor: &Actor, draft: KeySetDraft) -> Result<KeySet> {
         let fresh = self.fresh()?;
-        self.write("create_key_set", org, move |conn, org| insert(conn, org, &draft, draft.id, fresh)).await
+        let create = move |conn: &mut Conn, actor: &Actor| insert(conn, actor, &draft, draft.id, fresh);
+        self.write("create_key_set", actor, create).await
     }
 
     /// Makes the key set that has the name in the draft what the draft says, or makes a new one.
-    pub async fn put_by_name(&self, org: &OrgId, mut draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn put_by_name(&self, actor: &Actor, mut draft: KeySetDraft) -> Result<KeySet> {
         let Some(name) = draft.name.value().cloned() else {
             if !draft.violations.touch("name") {
                 draft.violations.field("name", "required field missing");
             }
             return Err(Error::refused(Refusal::Schema(draft.violations)));
         };
-        self.put(org, Selector::Name(name), draft).await
+        self.put(actor, Selector::Name(name), draft).await
     }
 
     /// Makes the key set what the draft says, or makes a new one. The id stays, and so does the time of birth,
     /// unless the draft names another. Where the selector is a name, the draft has it too.
-    pub async fn put(&self, org: &OrgId, selector: Selector, draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn put(&self, actor: &Actor, selector: Selector, draft: KeySetDraft) -> Result<KeySet> {
         let fresh = self.fresh()?;
-        let put = move |conn: &mut Conn, org: &OrgId| {
-            if let Some(set) = store::key_sets::find(conn, org, &selector)? {
-                return overwrite(conn, org, &set, &draft, fresh.now);
+        let put = move |conn: &mut Conn, actor: &Actor| {
+            if let Some(set) = store::key_sets::find(conn, &actor.org, &selector)? {
+                return overwrite(conn, actor, &set, &draft, fresh.now);
             }
             let id = if let Selector::Id(id) = selector { Some(id) } else { draft.id };
-            insert(conn, org, &draft, id, fresh)
+            insert(conn, actor, &draft, id, fresh)
         };
-        self.write("put_key_set", org, put).await
+        self.write("put_key_set", actor, put).await
     }
 
     /// Changes what the draft names.
-    pub async fn patch(&self, org: &OrgId, selector: Selector, draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn patch(&self, actor: &Actor, selector: Selector, draft: KeySetDraft) -> Result<KeySet> {
         let now = self.clock.now();
-        let patch = move |conn: &mut Conn, org: &OrgId| {
-            let set = store::key_sets::find(conn, org, &selector)?.ok_or_else(|| nothing(&selector))?;
-            change(conn, org, &set, &draft, now)
+        let patch = move |conn: &mut Conn, actor: &Actor| {
+            let set = store::key_sets::find(conn, &actor.org, &selector)?;
+            let set = set.ok_or_else(|| nothing(&selector))?;
+            change(conn, actor, &set, &draft, now)
         };
-        self.write("patch_key_set", org, patch).await
+        self.write("patch_key_set", actor, patch).await
     }
 
     /// Deletes a key set with all its keys. Whether there was one makes no difference.
-    pub async fn delete(&self, org: &OrgId, selector: Selector) -> Result<()> {
-        let delete = move |conn: &mut Conn, org: &OrgId| match store::key_sets::find(conn, org, &selector)? {
-            Some(set) => store::key_sets::delete(conn, org, set.id),
-            None => Ok(()),
+    pub async fn delete(&self, actor: &Actor, selector: Selector) -> Result<()> {
+        let delete = move |conn: &mut Conn, actor: &Actor| {
+            let org = &actor.org;
+            let Some(set) = store::key_sets::find(conn, org, &selector)? else { return Ok(()) };
+            let keys = store::keys::names_in(conn, org, set.id)?;
+            store::key_sets::delete(conn, org, set.id)?;
+            let mut deleted = vec![actor.done(EventType::KeySetDeleted, vec![(&set).into()])];
+            for ((id, kid, name), number) in keys.into_iter().zip(1..) {
+                let target = Target::key(id, &kid, name.as_deref());
+                deleted.push(actor.also_done(number, EventType::KeyDeleted, vec![target]));
+            }
+            store::audit::insert_all(conn, &deleted)
         };
-        self.write("delete_key_set", org, delete).await
+        self.write("delete_key_set", actor, delete).await
     }
 
     /// The key set.
@@ -109,28 +120,31 @@ impl KeySets {
     }
 
     /// Makes the key set of a key what the draft says. A key without one gets a new one.
-    pub async fn put_of_key(&self, org: &OrgId, key: Selector, draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn put_of_key(&self, actor: &Actor, key: Selector, draft: KeySetDraft) -> Result<KeySet> {
         let fresh = self.fresh()?;
-        let put = move |conn: &mut Conn, org: &OrgId| {
+        let put = move |conn: &mut Conn, actor: &Actor| {
+            let org = &actor.org;
             if let Some(set) = set_of_key(conn, org, &key)? {
-                return overwrite(conn, org, &set, &draft, fresh.now);
+                return overwrite(conn, actor, &set, &draft, fresh.now);
             }
-            let set = insert(conn, org, &draft, None, fresh)?;
+            let set = insert(conn, actor, &draft, None, fresh)?;
             let key = find_key(conn, org, &key)?;
             store::keys::set_key_set(conn, org, key.id, set.id, fresh.now)?;
+            let target = Target::key(key.id.to_string(), &key.kid, key.name.as_deref());
+            store::audit::insert(conn, &actor.also_done(1, EventType::KeyUpdated, vec![target]))?;
             Ok(set)
         };
-        self.write("put_key_set_of_key", org, put).await
+        self.write("put_key_set_of_key", actor, put).await
     }
 
     /// Changes what the draft names in the key set of a key.
-    pub async fn patch_of_key(&self, org: &OrgId, key: Selector, draft: KeySetDraft) -> Result<KeySet> {
+    pub async fn patch_of_key(&self, actor: &Actor, key: Selector, draft: KeySetDraft) -> Result<KeySet> {
         let now = self.clock.now();
-        let patch = move |conn: &mut Conn, org: &OrgId| {
-            let set = set_of_key(conn, org, &key)?.ok_or_else(|| missing(&key))?;
-            change(conn, org, &set, &draft, now)
+        let patch = move |conn: &mut Conn, actor: &Actor| {
+            let set = set_of_key(conn, &actor.org, &key)?.ok_or_else(|| missing(&key))?;
+            change(conn, actor, &set, &draft, now)
         };
-        self.write("patch_key_set_of_key", org, patch).await
+        self.write("patch_key_set_of_key", actor, patch).await
     }
 
     fn fresh(&self) -> Result<Fresh> {
@@ -140,15 +154,15 @@ impl KeySets {
     async fn write<T: Send + 'static>(
         &self,
         name: &'static str,
-        org: &OrgId,
-        work: impl Fn(&mut Conn, &OrgId) -> Result<T> + Send + 'static,
+        actor: &Actor,
+        work: impl Fn(&mut Conn, &Actor) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (db, org) = (self.db.clone(), org.clone());
+        let (db, actor) = (self.db.clone(), actor.clone());
         self.tasks
             .run(async move {
                 let work = move |conn: &mut Conn| {
-                    require(conn, &org)?;
-                    work(conn, &org)
+                    require(conn, &actor.org)?;
+                    work(conn, &actor)
                 };
                 db.write(name, work).await
             })
@@ -171,7 +185,7 @@ pub(super) fn find_set(conn: &mut Conn, org: &OrgId, selector: &Selector) -> Res
 
 fn insert(
     conn: &mut Conn,
-    org: &OrgId,
+    actor: &Actor,
     draft: &KeySetDraft,
     id: Option<EntityId>,
     Fresh { id: fresh, now }: Fresh,
@@ -184,17 +198,19 @@ fn insert(
         created: draft.created.unwrap_or(now),
         updated: now,
     };
+    let org = &actor.org;
     if store::key_sets::find(conn, org, &Selector::Id(set.id))?.is_some() {
         return Err(Error::refused(Refusal::IdTaken(set.id.to_string())));
     }
     refuse_taken_name(conn, org, &set)?;
     store::key_sets::insert(conn, org, &set)?;
+    store::audit::insert(conn, &actor.done(EventType::KeySetCreated, vec![(&set).into()]))?;
     Ok(set)
 }
 
 fn overwrite(
     conn: &mut Conn,
-    org: &OrgId,
+    actor: &Actor,
     old: &KeySet,
     draft: &KeySetDraft,
     now: Timestamp,
@@ -207,12 +223,16 @@ fn overwrite(
         created: draft.created.unwrap_or(old.created),
         updated: now,
     };
-    refuse_taken_name(conn, org, &set)?;
-    store::key_sets::replace(conn, org, old, &set)?;
-    Ok(set)
+    replace(conn, actor, old, set)
 }
 
-fn change(conn: &mut Conn, org: &OrgId, old: &KeySet, draft: &KeySetDraft, now: Timestamp) -> Result<KeySet> {
+fn change(
+    conn: &mut Conn,
+    actor: &Actor,
+    old: &KeySet,
+    draft: &KeySetDraft,
+    now: Timestamp,
+) -> Result<KeySet> {
     check(draft)?;
     let set = KeySet {
         id: old.id,
@@ -221,8 +241,13 @@ fn change(conn: &mut Conn, org: &OrgId, old: &KeySet, draft: &KeySetDraft, now: 
         created: old.created,
         updated: now,
     };
-    refuse_taken_name(conn, org, &set)?;
-    store::key_sets::replace(conn, org, old, &set)?;
+    replace(conn, actor, old, set)
+}
+
+fn replace(conn: &mut Conn, actor: &Actor, old: &KeySet, set: KeySet) -> Result<KeySet> {
+    refuse_taken_name(conn, &actor.org, &set)?;
+    store::key_sets::replace(conn, &actor.org, old, &set)?;
+    store::audit::insert(conn, &actor.done(EventType::KeySetUpdated, vec![(&set).into()]))?;
     Ok(set)
 }
 

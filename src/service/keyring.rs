@@ -6,9 +6,11 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::Report;
+use super::audit::Operator;
 use super::sealing::{MasterSource, Sealer, place, wrapped};
 use crate::crypto::key::Rules;
 use crate::crypto::rsa::RsaKeyPair;
+use crate::domain::audit::{EventType, Target};
 use crate::domain::ids::OrgId;
 use crate::domain::key::is_reference;
 use crate::domain::{Clock, Entropy, Timestamp};
@@ -40,6 +42,8 @@ pub struct Keyrings {
     pub clock: Arc<dyn Clock>,
     /// Randomness for data keys.
     pub entropy: Arc<dyn Entropy>,
+    /// Who changes it.
+    pub operator: Operator,
 }
 
 /// One term and what it seals.
@@ -168,12 +172,16 @@ impl Keyrings {
 
     /// Makes a new term. From here on every process that runs seals under it.
     pub async fn rotate(&self, master: &Arc<MasterKey>) -> Result<u32> {
-        let (master, entropy, created) = (Arc::clone(master), Arc::clone(&self.entropy), self.clock.now());
+        let (master, entropy) = (Arc::clone(master), Arc::clone(&self.entropy));
+        let origin = self.operator.origin(&*self.clock, &*self.entropy)?;
+        let created = origin.at;
         let rotate = move |conn: &mut Conn| {
             // In the transaction: the terms may have been wrapped by another master key a moment ago.
             let newest = Keyring::unwrap(&master, &wrapped(some_terms(conn)?))?.current();
             let WrappedTerm { term, wrapped } = Keyring::new_term(&master, newest + 1, &*entropy)?;
             store::keyring::insert(conn, &Term { term, wrapped, created })?;
+            let rotated = origin.done(0, None, EventType::KeyringRotated, vec![Target::term(term)]);
+            store::audit::insert(conn, &rotated)?;
             Ok(term)
         };
         self.db.write("rotate_keyring", rotate).await
@@ -232,6 +240,7 @@ impl Keyrings {
     /// Removes a term that seals nothing any more. Nothing that it has sealed, in a backup for example, opens in this
     /// database again.
     pub async fn retire(&self, term: u32) -> Result<()> {
+        let origin = self.operator.origin(&*self.clock, &*self.entropy)?;
         let retire = move |conn: &mut Conn| {
             let terms = some_terms(conn)?;
             if !terms.iter().any(|there| there.term == term) {
@@ -247,7 +256,11 @@ impl Keyrings {
             }
             let (from, until) = (blob::prefix(term), blob::prefix(term + 1));
             match store::sealed::count(conn, Some(&from), Some(&until))? {
-                0 => store::keyring::delete(conn, term),
+                0 => {
+                    store::keyring::delete(conn, term)?;
+                    let retired = origin.done(0, None, EventType::KeyringRetired, vec![Target::term(term)]);
+                    store::audit::insert(conn, &retired)
+                }
                 many => Err(Error::setup(format!(
                     "term {term} still seals {many} value(s), which nobody could open without it: run \
                      `hook-keys keyring reseal`"
@@ -260,6 +273,7 @@ impl Keyrings {
     /// Wraps every term with another master key, all or none.
     pub async fn rotate_master(&self, old: &Arc<MasterKey>, new: &Arc<MasterKey>) -> Result<MasterRotation> {
         let (old, new, entropy) = (Arc::clone(old), Arc::clone(new), Arc::clone(&self.entropy));
+        let origin = self.operator.origin(&*self.clock, &*self.entropy)?;
         let rotate = move |conn: &mut Conn| {
             let terms = wrapped(some_terms(conn)?);
             match (Keyring::rewrap(&old, &new, &terms, &*entropy), Keyring::unwrap(&new, &terms)) {
@@ -270,6 +284,9 @@ impl Keyrings {
                     for WrappedTerm { term, wrapped } in &rewrapped {
                         store::keyring::rewrap(conn, *term, wrapped)?;
                     }
+                    let terms = rewrapped.iter().map(|term| Target::term(term.term)).collect();
+                    let rotated = origin.done(0, None, EventType::MasterKeyRotated, terms);
+                    store::audit::insert(conn, &rotated)?;
                     Ok(MasterRotation::Done(rewrapped.len()))
                 }
                 (Err(_), Ok(_)) => Ok(MasterRotation::DoneBefore),

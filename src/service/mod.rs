@@ -1,7 +1,9 @@
 //! The use cases: rules, limits, sealing, and the transaction that holds them together.
 
 pub mod access_tokens;
+pub mod audit;
 pub mod backup;
+pub mod calls;
 pub mod copy;
 pub mod execute;
 pub mod hook_keys;
@@ -9,6 +11,7 @@ pub mod inline_hooks;
 pub mod key_sets;
 pub mod keyring;
 pub mod keys;
+pub mod limits;
 pub mod orgs;
 pub mod places;
 pub mod sealing;
@@ -17,6 +20,7 @@ pub mod tasks;
 pub mod tokens;
 
 pub use access_tokens::AccessTokens;
+pub use audit::{Audit, Operator};
 pub use backup::{Archive, Backup, Draft};
 pub use copy::Copy;
 pub use execute::Execute;
@@ -25,11 +29,12 @@ pub use inline_hooks::InlineHooks;
 pub use key_sets::KeySets;
 pub use keyring::Keyrings;
 pub use keys::Keys;
+pub use limits::RateLimits;
 pub use orgs::Orgs;
 pub use places::Places;
 pub use sealing::Sealer;
 pub use tasks::Tasks;
-pub use tokens::{Caller, Tokens};
+pub use tokens::{Caller, NotLoggedIn, Tokens};
 
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::audit::Operator;
+use crate::domain::audit::{EventType, Origin};
 use crate::domain::ids::OrgId;
 use crate::domain::org::{Org, OrgName};
 use crate::domain::{Clock, Entropy};
@@ -17,6 +19,8 @@ pub struct Orgs {
     pub clock: Arc<dyn Clock>,
     /// Randomness for ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Who manages them.
+    pub operator: Operator,
 }
 
 impl Orgs {
@@ -28,12 +32,14 @@ impl Orgs {
             hook_key_limit,
             created: self.clock.now(),
         };
+        let origin = self.origin()?;
         self.db
             .write("create_org", move |conn| {
                 if store::orgs::find_by_name(conn, &org.name)?.is_some() {
                     return Err(Error::invalid("org", format_args!("{:?} exists already", org.name)));
                 }
                 store::orgs::insert(conn, &org)?;
+                record(conn, &origin, EventType::OrgCreated, &org)?;
                 Ok(org.clone())
             })
             .await
@@ -52,17 +58,21 @@ impl Orgs {
     /// Sets the org's own limit of hook keys; `None` makes it follow the setting again. Keys beyond a
     /// lowered limit stay.
     pub async fn set_hook_key_limit(&self, name: OrgName, limit: Option<u32>) -> Result<Org> {
+        let origin = self.origin()?;
         self.db
             .write("set_hook_key_limit", move |conn| {
                 let org = by_name(conn, &name)?;
                 store::orgs::set_hook_key_limit(conn, &org.id, limit)?;
+                record(conn, &origin, EventType::OrgUpdated, &org)?;
                 Ok(Org { hook_key_limit: limit, ..org })
             })
             .await
     }
 
-    /// Deletes an org with its tokens. One that still has keys or hooks is refused, unless `with_all`.
+    /// Deletes an org with its tokens. One that still has keys or hooks is refused, unless `with_all`. What the audit
+    /// trail tells of it stays.
     pub async fn delete(&self, name: OrgName, with_all: bool) -> Result<()> {
+        let origin = self.origin()?;
         self.db
             .write("delete_org", move |conn| {
                 let org = by_name(conn, &name)?;
@@ -80,10 +90,19 @@ impl Orgs {
                         ),
                     ));
                 }
-                store::orgs::delete(conn, &org.id)
+                store::orgs::delete(conn, &org.id)?;
+                record(conn, &origin, EventType::OrgDeleted, &org)
             })
             .await
     }
+
+    fn origin(&self) -> Result<Origin> {
+        self.operator.origin(&*self.clock, &*self.entropy)
+    }
+}
+
+fn record(conn: &mut Conn, origin: &Origin, kind: EventType, org: &Org) -> Result<()> {
+    store::audit::insert(conn, &origin.done(0, Some(&org.id), kind, vec![org.into()]))
 }
 
 /// The org of a caller. One that was deleted since the caller authenticated took the caller's token with it.

@@ -73,6 +73,13 @@ impl Sealer {
         drop(db.read(move |conn| this.newest(conn)).await);
     }
 
+    /// The newest term of the keyring, if it does not open with the master key of this process.
+    #[must_use]
+    pub fn unopened(&self) -> Option<u32> {
+        let term = self.unopened.load(Ordering::Relaxed);
+        (term > 0 && !self.known().made.contains_key(&term)).then_some(term)
+    }
+
     /// Seals a value for its place, within the transaction that stores it.
     pub(super) fn seal(
         &self,

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::conn::{Conn, Db, on_backend};
 use super::migrate;
-use super::schema::{api_tokens, hook_keys, inline_hooks, key_sets, keyring, keys, orgs, tags};
+use super::schema::{api_tokens, audit_events, hook_keys, inline_hooks, key_sets, keyring, keys, orgs, tags};
 use crate::error::{Error, Result};
 
 /// Rows that are in memory at once. A key has some 100 kB at most.
@@ -180,6 +180,20 @@ tables! {
         key_id: Option<String>,
         set_id: Option<String>,
         tag: String,
+    }
+    audit_events as AuditEventRow by seq: i64 {
+        id: String,
+        org_id: Option<String>,
+        at_ms: i64,
+        kind: String,
+        outcome: String,
+        reason: Option<String>,
+        actor: String,
+        actor_id: Option<String>,
+        actor_name: String,
+        address: Option<String>,
+        request_id: Option<String>,
+        targets: String,
     }
 }
 

@@ -235,6 +235,17 @@ pub fn set_key_set(conn: &mut Conn, org: &OrgId, id: EntityId, set: EntityId, no
     note(conn, Some(org), Entity::Key, &id.to_string())
 }
 
+/// The id, `kid` and name of every key in a key set.
+pub fn names_in(
+    conn: &mut Conn,
+    org: &OrgId,
+    set: EntityId,
+) -> Result<Vec<(String, String, Option<String>)>> {
+    let within = keys::org_id.eq(org.as_str()).and(keys::set_id.eq(set.to_string()));
+    let names = keys::table.filter(within).order(keys::id).select((keys::id, keys::kid, keys::name));
+    Ok(on_backend!(conn, |c| names.load(c))?)
+}
+
 /// Removes a key.
 pub fn delete(conn: &mut Conn, org: &OrgId, id: EntityId) -> Result<()> {
     let this = keys::org_id.eq(org.as_str()).and(keys::id.eq(id.to_string()));

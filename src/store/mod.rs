@@ -1,6 +1,7 @@
 //! The database. The only module that names Diesel. Functions here store and find; they hold no rule, and
 //! «not found» is `Ok(None)`.
 
+pub mod audit;
 pub mod backup;
 pub mod changes;
 pub mod conn;

@@ -18,6 +18,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (seq) {
+        seq -> BigInt,
+        id -> Text,
+        org_id -> Nullable<Text>,
+        at_ms -> BigInt,
+        kind -> Text,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        actor -> Text,
+        actor_id -> Nullable<Text>,
+        actor_name -> Text,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        targets -> Text,
+    }
+}
+
+diesel::table! {
     changes (rev) {
         rev -> BigInt,
         org_id -> Nullable<Text>,

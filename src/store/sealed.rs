@@ -199,3 +199,31 @@ pub fn page(conn: &mut Conn, column: Column, after: i64, limit: i64) -> Result<V
         .collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_replaced_meanwhile_stays_as_it_is() {
+        let mut sqlite = SqliteConnection::establish(":memory:").unwrap();
+        crate::store::migrate::bring_up(&mut sqlite).unwrap();
+        sqlite
+            .batch_execute(
+                "INSERT INTO orgs (id, name, created_ms) VALUES ('o', 'acme', 0);
+                 INSERT INTO inline_hooks
+                     (id, org_id, name, status, kind, version, channel, secret, created_ms, updated_ms)
+                     VALUES ('h', 'o', 'hook', 'ACTIVE', 'k', '1', '{}', 'first', 0, 0);
+                 UPDATE inline_hooks SET secret = CAST(secret AS BLOB);",
+            )
+            .unwrap();
+        let mut conn = Conn::Sqlite(sqlite);
+        let column = Column::InlineHookSecret;
+        let seq = page(&mut conn, column, 0, 1).unwrap()[0].seq;
+        assert!(replace(&mut conn, column, seq, b"first", b"second").unwrap());
+        assert!(!replace(&mut conn, column, seq, b"first", b"first again").unwrap());
+        assert_eq!(page(&mut conn, column, 0, 1).unwrap()[0].blob, b"second");
+    }
+}

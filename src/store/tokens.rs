@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
 
 use super::changes::{Entity, note};
 use super::conn::{Conn, on_backend};
@@ -98,14 +100,29 @@ pub fn list(conn: &mut Conn, org: Option<&OrgId>) -> Result<Vec<Token>> {
     rows.into_iter().map(Token::try_from).collect()
 }
 
-/// Marks a token revoked; an earlier revocation keeps its time. False when there is no such token.
-pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<bool> {
+/// The token of this id.
+pub fn find(conn: &mut Conn, id: &TokenId) -> Result<Option<Token>> {
+    let this = api_tokens::table.filter(api_tokens::id.eq(id.as_str()));
+    let row = on_backend!(conn, |c| this.select(Row::as_select()).first(c).optional())?;
+    row.map(Token::try_from).transpose()
+}
+
+/// How many tokens end by themselves after `from`, and by `until`, if they are not used any more.
+pub fn count_ending(conn: &mut Conn, from: Timestamp, until: Timestamp) -> Result<i64> {
+    let end = "COALESCE(expires_ms, COALESCE(last_used_ms, created_ms) + idle_ms)";
+    let ends = sql::<Bool>(end).sql(" > ").bind::<BigInt, _>(from.timestamp_millis());
+    let ends = ends.sql(&format!(" AND {end} <= ")).bind::<BigInt, _>(until.timestamp_millis());
+    let ending = api_tokens::table.filter(api_tokens::revoked_ms.is_null()).filter(ends);
+    Ok(on_backend!(conn, |c| ending.count().get_result(c))?)
+}
+
+/// Marks a token revoked; an earlier revocation keeps its time.
+pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<()> {
     let this = api_tokens::table.filter(api_tokens::id.eq(id.as_str()));
     on_backend!(conn, |c| diesel::update(this.filter(api_tokens::revoked_ms.is_null()))
         .set(api_tokens::revoked_ms.eq(now.timestamp_millis()))
         .execute(c))?;
-    note(conn, None, Entity::ApiToken, id.as_str())?;
-    Ok(on_backend!(conn, |c| diesel::select(diesel::dsl::exists(this)).get_result(c))?)
+    note(conn, None, Entity::ApiToken, id.as_str())
 }
 
 /// Records a use, unless a later one is on record.

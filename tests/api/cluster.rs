@@ -310,5 +310,5 @@ async fn a_node_tells_that_it_lives_and_that_it_is_ready_without_a_token() {
     let nobody = server.with_authorization(None);
     assert_eq!(nobody.get("/healthz").await.expect(200).json(), json!({ "status": "alive" }));
     // From the first request on.
-    assert_eq!(nobody.get("/readyz").await.expect(200).json(), json!({ "status": "ready" }));
+    assert_eq!(nobody.get("/readyz").await.expect(200).json()["status"], "ready");
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use hook_keys::domain::Timestamp;
+use hook_keys::domain::audit::filter::Selection;
+use hook_keys::domain::audit::{Event, Outcome, Recorded, Target, Who};
 use hook_keys::domain::channel::{HookUrl, unknown_hook_key};
 use hook_keys::domain::hook_key::HookKey;
 use hook_keys::domain::ids::{HookKeyId, InlineHookId, KeyId};
@@ -16,6 +18,7 @@ use hook_keys::error::{Error, Kind, Upstream};
 use hook_keys::http::error::Failure;
 use hook_keys::http::okta::wire::hook_keys::{HookKeyBody, HookKeyRequest, PublicJwk};
 use hook_keys::http::okta::wire::inline_hooks::{self, InlineHookBody};
+use hook_keys::http::okta::wire::logs::LogEvent;
 use hook_keys::http::{observe, okta, routes};
 use serde_json::json;
 
@@ -68,6 +71,8 @@ fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
             let rendered = if item["_links"].is_mapping() {
                 let hook = inline_hook(&item);
                 serde_json::to_string(&InlineHookBody::new(&hook, "http://127.0.0.1:8080")).unwrap()
+            } else if item["uuid"].is_string() {
+                serde_json::to_string(&LogEvent::new(&recorded(&item))).unwrap()
             } else if item["id"].is_string() {
                 let key = hook_key(&item);
                 serde_json::to_string(&HookKeyBody::new(&key, item["_embedded"].is_mapping())).unwrap()
@@ -85,7 +90,7 @@ fn the_answers_in_the_document_are_rendered_the_same_to_the_byte() {
             compared += 1;
         }
     }
-    assert!(compared >= 14, "only {compared} examples were found");
+    assert!(compared >= 16, "only {compared} examples were found");
 }
 
 fn hook_key(example: &serde_yaml_ng::Value) -> HookKey {
@@ -100,6 +105,32 @@ fn hook_key(example: &serde_yaml_ng::Value) -> HookKey {
         last_updated: moment("lastUpdated"),
         is_used: example["isUsed"].as_bool().unwrap(),
     }
+}
+
+fn recorded(example: &serde_yaml_ng::Value) -> Recorded {
+    let text = |value: &serde_yaml_ng::Value| value.as_str().map(str::to_owned);
+    let target = &example["target"][0];
+    let target = Target {
+        alternate_id: text(&target["alternateId"]),
+        display_name: text(&target["displayName"]),
+        ..Target::bare(target["type"].as_str().unwrap(), target["id"].as_str().unwrap())
+    };
+    let event = Event {
+        id: text(&example["uuid"]).unwrap(),
+        org: None,
+        at: text(&example["published"]).unwrap().parse().unwrap(),
+        kind: text(&example["eventType"]).unwrap(),
+        outcome: Outcome::parse(example["outcome"]["result"].as_str().unwrap()).unwrap(),
+        reason: text(&example["outcome"]["reason"]),
+        who: Who::Token {
+            id: text(&example["actor"]["id"]).unwrap(),
+            name: text(&example["actor"]["displayName"]).unwrap(),
+        },
+        address: text(&example["client"]["ipAddress"]),
+        request_id: text(&example["transaction"]["id"]),
+        targets: vec![target],
+    };
+    Recorded { seq: 1, event }
 }
 
 fn inline_hook(example: &serde_yaml_ng::Value) -> InlineHook {
@@ -167,6 +198,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         Failure::Service(serde_json::from_str::<HookKeyRequest>("{\"name\":1}").unwrap().name().unwrap_err()),
         Failure::Service(Error::taken("name")),
         Failure::Service(HookType::parse("x").unwrap_err()),
+        Failure::Service(Selection::parse("x").unwrap_err()),
         Failure::Service(HookUrl::parse("channel.config.uri", "http://example.com", false).unwrap_err()),
         Failure::Service(unknown_hook_key("HKY1p7jWLndGQV9M60g4")),
         Failure::Service(Error::not_found("InlineHook", "cal0000000000000None")),
@@ -180,6 +212,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         upstream(Upstream::Silent, "hook: There was no answer within 3s"),
         service(Kind::NoCredentials),
         service(Kind::BadCredentials),
+        service(Kind::TooManyRequests),
         service(Kind::NotPermitted),
         service(Kind::Internal),
         service(Kind::Unavailable),
@@ -190,7 +223,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         Failure::WrongContentType,
         Failure::NotAcceptable,
         Failure::Malformed,
-        Failure::BodyTooLarge,
+        Failure::BodyTooLarge(1024 * 1024),
         Failure::BodyTooSlow,
         Failure::LengthRequired,
         Failure::Framework(framework),

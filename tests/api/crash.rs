@@ -46,6 +46,7 @@ async fn every_acknowledged_write_outlives_kill_9_and_every_key_is_whole() {
         let found = keys(&dev.client()).await;
         compare(&known, &found);
         verify(&data, found.len());
+        assert_eq!(told(&data), found, "a write and its row in the audit trail are never apart");
         // The next round starts from what is there.
         known = found.into_iter().map(|(id, name)| (id, vec![Some(name)])).collect();
     }
@@ -108,6 +109,24 @@ fn compare(known: &Known, found: &HashMap<String, String>) {
     // A create that was under way leaves a key that nobody was told of: at most one a writer.
     let strangers = found.keys().filter(|id| !known.contains_key(*id)).count();
     assert!(strangers <= WRITERS, "{strangers} keys came from nowhere");
+}
+
+/// The keys that there must be by what the audit trail tells.
+fn told(data: &Path) -> HashMap<String, String> {
+    let mut keys = HashMap::new();
+    for line in stdout(&on(data, &["audit", "export"])).lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let kind = event["eventType"].as_str().unwrap();
+        let Some(what) = kind.strip_prefix("system.hook.key.") else { continue };
+        let text = |member: &str| event["targets"][0][member].as_str().unwrap().to_owned();
+        let told = match what {
+            "created" => keys.insert(text("id"), text("displayName")).is_none(),
+            "updated" => keys.insert(text("id"), text("displayName")).is_some(),
+            _ => keys.remove(&text("id")).is_some(),
+        };
+        assert!(told, "{event} does not follow from the events before it");
+    }
+    keys
 }
 
 /// Every private half opens and matches its public half.

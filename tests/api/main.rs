@@ -3,6 +3,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stderr,
     clippy::needless_pass_by_value,
@@ -11,6 +12,8 @@
     reason = "a test that cannot go on should stop, and nothing here is anybody's interface"
 )]
 
+mod addresses;
+mod audit;
 mod authz;
 mod backup;
 mod cli;
@@ -18,14 +21,17 @@ mod cluster;
 mod contract;
 mod copy;
 mod crash;
+mod edge;
 mod faults;
 mod first_start;
 mod harness;
 mod keyring;
 mod kong;
 mod manual;
+mod metrics;
 mod okta;
 mod postgres;
+mod rate_limits;
 mod read_model;
 mod representation;
 mod sealing;

@@ -63,7 +63,7 @@ async fn one_of_everything(client: &Client) -> Vec<String> {
 async fn every_get_has_a_tag_and_who_sends_it_back_gets_304_and_no_body() {
     let server = Server::start().await;
     let all = server.org("acme").await;
-    let reader = server.client("acme", &["okta.inlineHooks.read", "keys.read"]).await;
+    let reader = server.client("acme", &["okta.inlineHooks.read", "okta.logs.read", "keys.read"]).await;
     for path in one_of_everything(&all).await {
         for client in [&all, &reader] {
             let first = client.get(&path).await.expect(200);

@@ -136,8 +136,10 @@ impl Bench {
         let file = self.fresh_file("serve", "toml")?;
         let quoted = |path: &Path| format!("{:?}", path.display().to_string());
         let pool = tuning.pool_size.map(|size| format!("pool_size = {size}\n")).unwrap_or_default();
+        // Requests are counted as they are everywhere, and none is refused.
         let text = format!(
-            "listen = \"127.0.0.1:0\"\ndatabase_url = {:?}\nmaster_key_file = {}\n{pool}{}",
+            "listen = \"127.0.0.1:0\"\ndatabase_url = {:?}\nmaster_key_file = {}\n{pool}\
+             rate_limits.requests = 1000000000\n{}",
             database.url,
             quoted(&self.master_file()),
             tuning.more

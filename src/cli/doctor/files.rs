@@ -95,7 +95,7 @@ fn private(found: &mut Findings, about: &'static str, path: &Path) {
 }
 
 /// The directory of a file: who may write there may replace it.
-fn directory(found: &mut Findings, about: &'static str, file: &Path) {
+pub(super) fn directory(found: &mut Findings, about: &'static str, file: &Path) {
     let Some(directory) = directory_of(file) else { return };
     let Ok(metadata) = fs::metadata(&directory) else { return };
     let mode = metadata.mode();

@@ -2,6 +2,7 @@
 
 mod files;
 mod settings;
+mod tls;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ impl Doctor {
             Ok(settings) => {
                 files::master_key(&mut found, &settings, self.location.data_dir.is_some());
                 files::database(&mut found, &settings);
+                tls::look(&mut found, &settings);
                 block_on(async {
                     data(&mut found, &settings).await;
                     Ok(())

@@ -9,14 +9,14 @@ const SOUND_RSA_BITS: u32 = 2048;
 /// Looks at them all.
 pub(super) fn look(found: &mut Findings, settings: &Settings, unknown: &[String]) {
     let about = "settings";
-    if !settings.listen.ip().is_loopback() {
+    if !settings.listen.ip().is_loopback() && settings.tls.is_none() {
         found.risk(
             about,
             format!(
                 "listen = \"{}\": other machines get there, and what they send is plain HTTP",
                 settings.listen
             ),
-            "listen on 127.0.0.1, behind a proxy that speaks TLS",
+            "set tls.cert_file and tls.key_file, or listen on 127.0.0.1, behind a proxy that speaks TLS",
         );
     }
     if settings.outbound.allow_http {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::schemas::SCHEMA;
 use crate::error::{Kind, Part, Refusal, Violations};
 use crate::http::error::Failure;
-use crate::http::extract::BODY_LIMIT;
+use crate::http::health::Checks;
 use crate::service::Caller;
 
 #[derive(Serialize, Default)]
@@ -23,6 +23,10 @@ struct Body {
     fields: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Checks>,
 }
 
 /// The body of a failure of a request with `method`; `None` for an empty one.
@@ -36,6 +40,7 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
             Kind::NotFound { resource: SCHEMA, id } => plain(&format!("No entity named '{id}'")),
             Kind::NotFound { .. } => plain("Not found"),
             Kind::NoCredentials | Kind::BadCredentials => plain(NO_CREDENTIALS),
+            Kind::TooManyRequests => plain("API rate limit exceeded"),
             Kind::NotPermitted => {
                 let who = caller.map(|caller| format!("{}, ", caller.id)).unwrap_or_default();
                 plain(&format!("{who}you do not have permissions to {} this resource", verb(method)))
@@ -49,8 +54,19 @@ pub fn body(failure: &Failure, method: &Method, caller: Option<&Caller>) -> Opti
         Failure::WrongContentType => return None,
         Failure::Unreadable(problem) => plain(problem),
         Failure::Malformed | Failure::NotAcceptable | Failure::LengthRequired => plain("Bad request"),
-        Failure::BodyTooLarge => plain(&format!("Payload too large: at most {BODY_LIMIT} bytes")),
-        Failure::NotReady => plain("Not ready: the database is out of sight"),
+        Failure::BodyTooLarge(most) => plain(&format!("Payload too large: at most {most} bytes")),
+        Failure::HeadTooLarge(most) => {
+            plain(&format!("Request line and headers too large: at most {most} bytes"))
+        }
+        Failure::TooDeep(most) => {
+            plain(&format!("Cannot parse JSON body: it is nested more than {most} levels deep"))
+        }
+        Failure::Stopping => plain("Not ready: the server is stopping"),
+        Failure::NotReady(readiness) => Body {
+            status: Some("not ready"),
+            checks: Some((&**readiness).into()),
+            ..plain("Not ready: the database is out of sight")
+        },
         Failure::BodyTooSlow => plain("The body did not arrive in time"),
         Failure::Framework(status) if status.is_client_error() => plain("Bad request"),
         Failure::Framework(_) => plain(UNEXPECTED),
@@ -78,7 +94,7 @@ fn refused(refusal: &Refusal) -> Body {
         name: Some(name),
         code: Some(code),
         fields: Some(fields),
-        options: None,
+        ..Body::default()
     };
     let bare =
         |code, name, message: String| Body { message, name: Some(name), code: Some(code), ..Body::default() };

@@ -28,13 +28,13 @@ pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRe
 
 /// `POST /key-sets`: makes a key set.
 pub async fn create(authed: Authed<KeysManage>, app: web::Data<App>, body: Body) -> Answer {
-    let set = app.key_sets.create(&authed.caller.org, read(body).await?).await?;
+    let set = app.key_sets.create(&authed.actor(&app), read(body).await?).await?;
     Ok(answer(StatusCode::CREATED, &set))
 }
 
 /// `PUT /key-sets`: makes or replaces the key set of the name in the body.
 pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: Body) -> Answer {
-    let set = app.key_sets.put_by_name(&authed.caller.org, read(body).await?).await?;
+    let set = app.key_sets.put_by_name(&authed.actor(&app), read(body).await?).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 
@@ -57,7 +57,7 @@ pub async fn put(
 ) -> Answer {
     let selector = selector(&request, "set")?;
     let draft = KeySetDraft { id: None, ..draft(fields(body).await?.named_by(&selector)) };
-    let set = app.key_sets.put(&authed.caller.org, selector, draft).await?;
+    let set = app.key_sets.put(&authed.actor(&app), selector, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 
@@ -69,13 +69,13 @@ pub async fn patch(
     body: Body,
 ) -> Answer {
     let draft = read(body).await?;
-    let set = app.key_sets.patch(&authed.caller.org, selector(&request, "set")?, draft).await?;
+    let set = app.key_sets.patch(&authed.actor(&app), selector(&request, "set")?, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 
 /// `DELETE /key-sets/{set}`: deletes the key set and its keys, if it is there.
 pub async fn delete(authed: Authed<KeysManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    app.key_sets.delete(&authed.caller.org, selector(&request, "set")?).await?;
+    app.key_sets.delete(&authed.actor(&app), selector(&request, "set")?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -93,7 +93,7 @@ pub async fn put_of_key(
     body: Body,
 ) -> Answer {
     let draft = read(body).await?;
-    let set = app.key_sets.put_of_key(&authed.caller.org, selector(&request, "key")?, draft).await?;
+    let set = app.key_sets.put_of_key(&authed.actor(&app), selector(&request, "key")?, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 
@@ -105,7 +105,7 @@ pub async fn patch_of_key(
     body: Body,
 ) -> Answer {
     let draft = read(body).await?;
-    let set = app.key_sets.patch_of_key(&authed.caller.org, selector(&request, "key")?, draft).await?;
+    let set = app.key_sets.patch_of_key(&authed.actor(&app), selector(&request, "key")?, draft).await?;
     Ok(answer(StatusCode::OK, &set))
 }
 

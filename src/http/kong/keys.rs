@@ -22,7 +22,7 @@ pub async fn list(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRe
     // Lists of a set take no tags (contract §7).
     let filter = if within.is_none() { tag_filter(&request)? } else { None };
     let (page, sight) = (page(&request)?, authed.caller.sight());
-    let found = app.keys.list(&authed.caller.org, within, filter, page, sight).await?;
+    let found = app.keys.list(&authed.caller.org, within, filter, page, authed.revealer(&app)).await?;
     show(&app, &request, body(&ListBody::new(&request, &found, KeyBody::new), sight)?).await
 }
 
@@ -34,14 +34,14 @@ pub async fn create(
     body: Body,
 ) -> Answer {
     let (draft, sight) = (read(body).await?, authed.caller.sight());
-    let key = app.keys.create(&authed.caller.org, within(&request)?, draft, sight).await?;
+    let key = app.keys.create(&authed.actor(&app), within(&request)?, draft, sight).await?;
     Ok(answer(StatusCode::CREATED, &key))
 }
 
 /// `PUT /keys`: makes or replaces the key of the name in the body.
 pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: Body) -> Answer {
     let (draft, sight) = (read(body).await?, authed.caller.sight());
-    let key = app.keys.put_by_name(&authed.caller.org, draft, sight).await?;
+    let key = app.keys.put_by_name(&authed.actor(&app), draft, sight).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 
@@ -49,8 +49,8 @@ pub async fn put_by_name(authed: Authed<KeysManage>, app: web::Data<App>, body: 
 pub async fn get(authed: Authed<KeysRead>, app: web::Data<App>, request: HttpRequest) -> Shown {
     let (org, target, sight) = (&authed.caller.org, target(&request)?, authed.caller.sight());
     let key = match format(&request)? {
-        None => app.keys.find(org, target, sight).await?,
-        Some(format) => app.keys.find_as(org, target, sight, format).await?,
+        None => app.keys.find(org, target, authed.revealer(&app)).await?,
+        Some(format) => app.keys.find_as(org, target, authed.revealer(&app), format).await?,
     };
     show(&app, &request, body(&KeyBody::new(&key), sight)?).await
 }
@@ -64,7 +64,7 @@ pub async fn put(
 ) -> Answer {
     let target = target(&request)?;
     let draft = KeyDraft { id: None, ..draft(fields(body).await?.named_by(&target.key)) };
-    let key = app.keys.put(&authed.caller.org, target, draft, authed.caller.sight()).await?;
+    let key = app.keys.put(&authed.actor(&app), target, draft, authed.caller.sight()).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 
@@ -76,13 +76,13 @@ pub async fn patch(
     body: Body,
 ) -> Answer {
     let (draft, sight) = (read(body).await?, authed.caller.sight());
-    let key = app.keys.patch(&authed.caller.org, target(&request)?, draft, sight).await?;
+    let key = app.keys.patch(&authed.actor(&app), target(&request)?, draft, sight).await?;
     Ok(answer(StatusCode::OK, &key))
 }
 
 /// `DELETE /{key}`: deletes the key.
 pub async fn delete(authed: Authed<KeysManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    app.keys.delete(&authed.caller.org, target(&request)?).await?;
+    app.keys.delete(&authed.actor(&app), target(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

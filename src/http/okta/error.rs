@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::error::{Kind, Upstream};
 use crate::http::error::Failure;
-use crate::http::extract::BODY_LIMIT;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +34,7 @@ pub fn body(failure: &Failure, error_id: &str) -> String {
 /// Code, summary and causes. Codes are stable for clients, texts are not.
 fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
     let plain = |code, summary: &str| (code, summary.to_owned(), Vec::new());
+    let too_much = |cause| ("E0000003", MALFORMED.to_owned(), vec![cause]);
     match failure {
         Failure::Service(error) => match error.kind() {
             Kind::Invalid { subject, causes } => {
@@ -57,6 +57,9 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             }
             Kind::NoCredentials => plain("E0000005", "Invalid session"),
             Kind::BadCredentials => plain("E0000011", "Invalid token provided"),
+            Kind::TooManyRequests => {
+                plain("E0000047", "API call exceeded rate limit due to too many requests.")
+            }
             Kind::NotPermitted => {
                 plain("E0000006", "You do not have permission to perform the requested action")
             }
@@ -78,11 +81,15 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
         ),
         Failure::Malformed => plain("E0000003", MALFORMED),
         Failure::Unreadable(problem) => ("E0000003", MALFORMED.to_owned(), vec![problem.clone()]),
-        Failure::BodyTooLarge => (
-            "E0000003",
-            MALFORMED.to_owned(),
-            vec![format!("body: The body must not be larger than {BODY_LIMIT} bytes")],
-        ),
+        Failure::BodyTooLarge(most) => {
+            too_much(format!("body: The body must not be larger than {most} bytes"))
+        }
+        Failure::HeadTooLarge(most) => too_much(format!(
+            "headers: The request line and the headers must not be larger than {most} bytes"
+        )),
+        Failure::TooDeep(most) => {
+            too_much(format!("body: The JSON must not be nested more than {most} levels deep"))
+        }
         Failure::BodyTooSlow => {
             ("E0000003", MALFORMED.to_owned(), vec!["body: The body did not arrive in time".to_owned()])
         }
@@ -91,7 +98,7 @@ fn texts(failure: &Failure) -> (&'static str, String, Vec<String>) {
             MALFORMED.to_owned(),
             vec!["body: Send a JSON body with a Content-Length".to_owned()],
         ),
-        Failure::NotReady => plain(UNAVAILABLE.0, UNAVAILABLE.1),
+        Failure::NotReady(_) | Failure::Stopping => plain(UNAVAILABLE.0, UNAVAILABLE.1),
         Failure::Framework(status) if status.is_client_error() => plain("E0000003", MALFORMED),
         Failure::Framework(_) => plain("E0000009", "Internal Server Error"),
     }

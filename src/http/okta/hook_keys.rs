@@ -27,7 +27,7 @@ pub async fn list(authed: Authed<InlineHooksRead>, app: web::Data<App>, request:
 /// `POST /`: makes a key pair. Answers 200, not 201, as Okta does.
 pub async fn create(authed: Authed<InlineHooksManage>, app: web::Data<App>, body: Body) -> Answer {
     let name = body.object::<HookKeyRequest>().await?.name()?;
-    let key = app.hook_keys.create(&authed.caller.org, name).await?;
+    let key = app.hook_keys.create(&authed.actor(&app), name).await?;
     Ok(json(&HookKeyBody::new(&key, true)))
 }
 
@@ -67,13 +67,14 @@ pub async fn replace(
     body: Body,
 ) -> Answer {
     let name = body.object::<HookKeyRequest>().await?.name()?;
-    let key = app.hook_keys.rename(&authed.caller.org, hook_key_id(parameter(&request, "id"))?, name).await?;
+    let key =
+        app.hook_keys.rename(&authed.actor(&app), hook_key_id(parameter(&request, "id"))?, name).await?;
     Ok(json(&HookKeyBody::new(&key, true)))
 }
 
 /// `DELETE /{id}`: deletes a key that no hook uses.
 pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    app.hook_keys.delete(&authed.caller.org, hook_key_id(parameter(&request, "id"))?).await?;
+    app.hook_keys.delete(&authed.actor(&app), hook_key_id(parameter(&request, "id"))?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

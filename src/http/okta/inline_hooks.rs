@@ -1,11 +1,10 @@
 //! `/api/v1/inlineHooks` (contract §5, §6).
 
-use actix_web::http::header::HOST;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::wire::inline_hooks::{InlineHookBody, Members, draft, patched};
-use super::{Answer, json, parameter};
+use super::{Answer, base_url, json, parameter};
 use crate::app::App;
 use crate::cache::{self, Topic};
 use crate::domain::ids::InlineHookId;
@@ -36,7 +35,7 @@ pub async fn create(
     body: Body,
 ) -> Answer {
     let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
-    let hook = app.inline_hooks.create(&authed.caller.org, draft).await?;
+    let hook = app.inline_hooks.create(&authed.actor(&app), draft).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
@@ -59,7 +58,7 @@ pub async fn replace(
 ) -> Answer {
     let id = hook_id(&request)?;
     let draft = draft(&body.object::<Members>().await?, app.allow_http)?;
-    let hook = app.inline_hooks.change(&authed.caller.org, id, move |_| Ok(draft.clone())).await?;
+    let hook = app.inline_hooks.change(&authed.actor(&app), id, move |_| Ok(draft.clone())).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
@@ -73,13 +72,13 @@ pub async fn update(
     let id = hook_id(&request)?;
     let (patch, allow_http) = (body.object::<Members>().await?, app.allow_http);
     let edit = move |hook: &InlineHook| patched(hook, &patch, allow_http);
-    let hook = app.inline_hooks.change(&authed.caller.org, id, edit).await?;
+    let hook = app.inline_hooks.change(&authed.actor(&app), id, edit).await?;
     Ok(rendered(&app, &request, &hook))
 }
 
 /// `DELETE /{id}`: deletes a hook that is inactive.
 pub async fn delete(authed: Authed<InlineHooksManage>, app: web::Data<App>, request: HttpRequest) -> Answer {
-    app.inline_hooks.delete(&authed.caller.org, hook_id(&request)?).await?;
+    app.inline_hooks.delete(&authed.actor(&app), hook_id(&request)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -107,7 +106,7 @@ async fn set_status(
     request: &HttpRequest,
     status: HookStatus,
 ) -> Answer {
-    let hook = app.inline_hooks.set_status(&authed.caller.org, hook_id(request)?, status).await?;
+    let hook = app.inline_hooks.set_status(&authed.actor(app), hook_id(request)?, status).await?;
     Ok(rendered(app, request, &hook))
 }
 
@@ -120,7 +119,7 @@ pub async fn execute(
 ) -> Answer {
     let id = hook_id(&request)?;
     let place = app.execute.place().await?;
-    let answer = app.execute.execute(place, &authed.caller.org, id, body.verbatim().await?).await?;
+    let answer = app.execute.execute(place, &authed.actor(&app), id, body.verbatim().await?).await?;
     Ok(HttpResponse::Ok().content_type(JSON).body(answer))
 }
 
@@ -134,15 +133,6 @@ fn body(hooks: &[InlineHook], shown: &impl Serialize) -> Result<(Topic, cache::B
 
 fn rendered(app: &App, request: &HttpRequest, hook: &InlineHook) -> HttpResponse {
     json(&InlineHookBody::new(hook, &base_url(app, request)))
-}
-
-/// Where the caller reaches the service: the setting, else plain HTTP on the host that the caller named.
-fn base_url(app: &App, request: &HttpRequest) -> String {
-    if let Some(url) = &app.public_url {
-        return url.clone();
-    }
-    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    format!("http://{}", named.unwrap_or_else(|| request.app_config().host()))
 }
 
 /// An id of another form is the id of nothing.

@@ -3,15 +3,18 @@
 pub mod error;
 pub mod hook_keys;
 pub mod inline_hooks;
+pub mod logs;
 pub mod wire;
 
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::{ACCEPT, HOST};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::Address;
 use super::error::Failure;
 use super::extract::JSON;
 use super::representation::text;
+use crate::app::App;
 use crate::cache::Body;
 
 /// What a handler returns.
@@ -24,6 +27,19 @@ fn json(body: &impl Serialize) -> HttpResponse {
 /// The body of an answer that shows nothing sealed.
 fn body(shown: &impl Serialize) -> Result<Body, Failure> {
     Ok(Body::new(JSON, &text(shown)?))
+}
+
+/// Where the caller reaches the service: the setting, else plain HTTP on the host that the caller named.
+fn base_url(app: &App, request: &HttpRequest) -> String {
+    if let Some(url) = &app.public_url {
+        return url.clone();
+    }
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    match (request.headers().get(HOST).and_then(|host| host.to_str().ok()), request.app_data::<Address>()) {
+        (Some(named), _) => format!("{scheme}://{named}"),
+        (None, Some(Address(served))) => format!("{scheme}://{served}"),
+        (None, None) => String::new(),
+    }
 }
 
 fn parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {

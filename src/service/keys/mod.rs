@@ -3,18 +3,21 @@
 mod convert;
 mod fit;
 mod judge;
+mod reveal;
 
 use std::sync::Arc;
 
 use self::convert::convert;
 use self::fit::{Fit, Private, Way};
 use self::judge::{Judged, judge};
+use self::reveal::{audited, sealed, sight_of};
 use super::key_sets::{find_set, nothing};
 use super::orgs::require;
 use super::places::Places;
 use super::sealing::{Sealer, place};
 use super::tasks::Tasks;
 use crate::crypto::key::Rules;
+use crate::domain::audit::{Actor, EventType};
 use crate::domain::change::Change;
 use crate::domain::ids::{EntityId, OrgId};
 use crate::domain::key::{Format, Key, KeyDraft, Pem, RESOURCE, Selector, Sight, Target};
@@ -66,20 +69,20 @@ impl Keys {
     /// Makes a key, in the key set `within` if there is one.
     pub async fn create(
         &self,
-        org: &OrgId,
+        actor: &Actor,
         within: Option<Selector>,
         draft: KeyDraft,
         sight: Sight,
     ) -> Result<Key> {
-        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
-            let set = parent(conn, org, within.as_ref())?;
-            this.store(conn, org, None, write.draft.id, set, write)
+        let work = move |this: &Self, conn: &mut Conn, actor: &Actor, write: &Write| {
+            let set = parent(conn, &actor.org, within.as_ref())?;
+            this.store(conn, actor, None, write.draft.id, set, write)
         };
-        self.write("create_key", org, draft, Way::Replace, sight, work).await
+        self.write("create_key", actor, draft, Way::Replace, sight, work).await
     }
 
     /// Makes the key that has the name in the draft what the draft says, or makes a new one.
-    pub async fn put_by_name(&self, org: &OrgId, mut draft: KeyDraft, sight: Sight) -> Result<Key> {
+    pub async fn put_by_name(&self, actor: &Actor, mut draft: KeyDraft, sight: Sight) -> Result<Key> {
         let Some(name) = draft.name.value().cloned() else {
             if !draft.violations.touch("name") {
                 draft.violations.field("name", "required field missing");
@@ -88,68 +91,83 @@ impl Keys {
             self.check(draft).await?;
             return Err(Error::internal("checking a key", "a rule was broken and forgotten"));
         };
-        self.put(org, Target { within: None, key: Selector::Name(name) }, draft, sight).await
+        self.put(actor, Target { within: None, key: Selector::Name(name) }, draft, sight).await
     }
 
     /// Makes the key what the draft says, or makes a new one; in either case it belongs to the key set of the
     /// target then. The id stays, and so does the time of birth, unless the draft names another. Where the target
     /// is a name, the draft has it too.
-    pub async fn put(&self, org: &OrgId, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
-        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
+    pub async fn put(&self, actor: &Actor, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
+        let work = move |this: &Self, conn: &mut Conn, actor: &Actor, write: &Write| {
+            let org = &actor.org;
             let set = parent(conn, org, target.within.as_ref())?;
             let old = store::keys::find(conn, org, &target.key)?;
             let id = if let Selector::Id(id) = target.key { Some(id) } else { write.draft.id };
-            this.store(conn, org, old.as_ref(), id, set, write)
+            this.store(conn, actor, old.as_ref(), id, set, write)
         };
-        self.write("put_key", org, draft, Way::Replace, sight, work).await
+        self.write("put_key", actor, draft, Way::Replace, sight, work).await
     }
 
     /// Changes what the draft names. A key that is reached through its set may be moved to another.
-    pub async fn patch(&self, org: &OrgId, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
-        let work = move |this: &Self, conn: &mut Conn, org: &OrgId, write: &Write| {
+    pub async fn patch(&self, actor: &Actor, target: Target, draft: KeyDraft, sight: Sight) -> Result<Key> {
+        let work = move |this: &Self, conn: &mut Conn, actor: &Actor, write: &Write| {
+            let org = &actor.org;
             let set = parent(conn, org, target.within.as_ref())?;
             let old = store::keys::find(conn, org, &target.key)?;
             let old = old.filter(|key| set.is_none() || key.set == set);
             let old = old.ok_or_else(|| nothing(&target.key))?;
-            this.store(conn, org, Some(&old), None, None, write)
+            this.store(conn, actor, Some(&old), None, None, write)
         };
-        self.write("patch_key", org, draft, Way::Merge, sight, work).await
+        self.write("patch_key", actor, draft, Way::Merge, sight, work).await
     }
 
     /// Deletes a key. Whether there was one makes a difference only for a key that is reached through its set.
-    pub async fn delete(&self, org: &OrgId, target: Target) -> Result<()> {
-        let (db, org) = (self.db.clone(), org.clone());
+    pub async fn delete(&self, actor: &Actor, target: Target) -> Result<()> {
+        let (db, actor) = (self.db.clone(), actor.clone());
         let delete = move |conn: &mut Conn| {
+            let org = &actor.org;
             let key = match &target.within {
-                Some(_) => Some(find_target(conn, &org, &target)?),
-                None => store::keys::find(conn, &org, &target.key)?,
+                Some(_) => Some(find_target(conn, org, &target)?),
+                None => store::keys::find(conn, org, &target.key)?,
             };
-            key.map_or(Ok(()), |key| store::keys::delete(conn, &org, key.id))
+            let Some(key) = key else { return Ok(()) };
+            store::keys::delete(conn, org, key.id)?;
+            store::audit::insert(conn, &actor.done(EventType::KeyDeleted, vec![audited(&key)]))
         };
         self.tasks.run(async move { db.write("delete_key", delete).await }).await
     }
 
-    /// The key.
-    pub async fn find(&self, org: &OrgId, target: Target, sight: Sight) -> Result<Key> {
-        let (this, org) = (self.clone(), org.clone());
+    /// The key, with its private half if there is a `revealer`, to whom it is shown.
+    pub async fn find(&self, org: &OrgId, target: Target, revealer: Option<Actor>) -> Result<Key> {
+        let (this, org, sight) = (self.clone(), org.clone(), sight_of(revealer.as_ref()));
         let find = move |conn: &mut Conn| {
             let key = find_target(conn, &org, &target)?;
-            this.shown(conn, &org, key, sight)
+            Ok((sealed(&key), this.shown(conn, &org, key, sight)?))
         };
-        self.db.read(find).await
+        let (private, key) = self.db.read(find).await?;
+        self.reveal(revealer, private.into_iter().collect()).await?;
+        Ok(key)
     }
 
     /// The key in a format, whichever it is stored in. A vault reference has no other format.
-    pub async fn find_as(&self, org: &OrgId, target: Target, sight: Sight, format: Format) -> Result<Key> {
-        let (this, org) = (self.clone(), org.clone());
+    pub async fn find_as(
+        &self,
+        org: &OrgId,
+        target: Target,
+        revealer: Option<Actor>,
+        format: Format,
+    ) -> Result<Key> {
+        let (this, org, sight) = (self.clone(), org.clone(), sight_of(revealer.as_ref()));
         let find = move |conn: &mut Conn| {
             let key = find_target(conn, &org, &target)?;
             // A public half may be found in the private one alone, whoever asks for it.
             let shown = this.shown(conn, &org, key.clone(), sight)?;
-            Ok((shown, this.shown(conn, &org, key, Sight::Private)?))
+            Ok((sealed(&key), shown, this.shown(conn, &org, key, Sight::Private)?))
         };
-        let (shown, whole) = self.db.read(find).await?;
-        self.tasks.blocking(move || convert(shown, &whole, sight, format)).await
+        let (private, shown, whole) = self.db.read(find).await?;
+        let key = self.tasks.blocking(move || convert(shown, &whole, sight, format)).await?;
+        self.reveal(revealer, private.into_iter().collect()).await?;
+        Ok(key)
     }
 
     /// A part of the org's keys by rising id, or of the keys in the key set `within`. A page of long keys ends before
@@ -160,16 +178,19 @@ impl Keys {
         within: Option<Selector>,
         filter: Option<TagFilter>,
         page: PageRequest<EntityId>,
-        sight: Sight,
+        revealer: Option<Actor>,
     ) -> Result<Page<Key, EntityId>> {
-        let (this, org) = (self.clone(), org.clone());
+        let (this, org, sight) = (self.clone(), org.clone(), sight_of(revealer.as_ref()));
         let list = move |conn: &mut Conn| {
             let set = parent(conn, &org, within.as_ref())?;
             let step = |request: &_| store::keys::page(conn, &org, set, filter.as_ref(), request);
             let page = bounded(page, step)?;
-            page.map(|key| this.shown(conn, &org, key, sight))
+            let private: Vec<_> = page.rows.iter().filter_map(sealed).collect();
+            Ok((private, page.map(|key| this.shown(conn, &org, key, sight))?))
         };
-        self.db.read(list).await
+        let (private, page) = self.db.read(list).await?;
+        self.reveal(revealer, private).await?;
+        Ok(page)
     }
 
     /// Refuses a draft that breaks a rule by itself, whatever is stored.
@@ -204,13 +225,13 @@ impl Keys {
     async fn write(
         &self,
         name: &'static str,
-        org: &OrgId,
+        actor: &Actor,
         draft: KeyDraft,
         way: Way,
         sight: Sight,
-        work: impl Fn(&Self, &mut Conn, &OrgId, &Write) -> Result<Stored> + Send + 'static,
+        work: impl Fn(&Self, &mut Conn, &Actor, &Write) -> Result<Stored> + Send + 'static,
     ) -> Result<Key> {
-        let (this, org) = (self.clone(), org.clone());
+        let (this, actor) = (self.clone(), actor.clone());
         let (fresh, now) = (EntityId::generate(&*self.entropy)?, self.clock.now());
         self.tasks
             .run(async move {
@@ -218,9 +239,9 @@ impl Keys {
                 let write = Write { draft, judged, way, sight, fresh, now };
                 let db = this.db.clone();
                 let work = move |conn: &mut Conn| {
-                    require(conn, &org)?;
-                    let stored = work(&this, conn, &org, &write)?;
-                    this.shown(conn, &org, stored, sight)
+                    require(conn, &actor.org)?;
+                    let stored = work(&this, conn, &actor, &write)?;
+                    this.shown(conn, &actor.org, stored, sight)
                 };
                 db.write(name, work).await
             })
@@ -232,12 +253,13 @@ impl Keys {
     fn store(
         &self,
         conn: &mut Conn,
-        org: &OrgId,
+        actor: &Actor,
         old: Option<&Stored>,
         id: Option<EntityId>,
         set: Option<EntityId>,
         write: &Write,
     ) -> Result<Stored> {
+        let org = &actor.org;
         let Write { draft, judged, way, sight, fresh, now } = write;
         let (way, sight, now) = (*way, *sight, *now);
         let base = old.filter(|_| way == Way::Merge);
@@ -272,9 +294,18 @@ impl Keys {
         }
         refuse_unknown_set(conn, org, &key)?;
         refuse_taken(conn, org, &key)?;
-        match old {
-            Some(old) => store::keys::replace(conn, org, old, &key)?,
-            None => store::keys::insert(conn, org, &key)?,
+        let kind = if let Some(old) = old {
+            store::keys::replace(conn, org, old, &key)?;
+            EventType::KeyUpdated
+        } else {
+            store::keys::insert(conn, org, &key)?;
+            EventType::KeyCreated
+        };
+        store::audit::insert(conn, &actor.done(kind, vec![audited(&key)]))?;
+        if sight == Sight::Private && matches!(fitted.private, Private::Kept) {
+            // The answer shows what the request did not bring.
+            let shown = actor.also_done(1, EventType::KeyRevealed, vec![audited(&key)]);
+            store::audit::insert(conn, &shown)?;
         }
         Ok(key)
     }

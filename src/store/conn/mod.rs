@@ -6,6 +6,7 @@ mod pair;
 mod pool;
 mod postgres;
 mod sqlite;
+mod times;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use pair::Source;
 use pool::{Manager, Object, Pool, take};
 use postgres::Link;
 pub use postgres::{Postgres, QUIET, TlsFiles};
+pub use times::Times;
 
 /// Connections for reads of SQLite. More would not be faster: the reads are short and take no lock.
 const SQLITE_READERS: usize = 4;
@@ -88,6 +90,7 @@ pub struct Db {
     runner: Runner,
     queue: Arc<group::Queue>,
     follow: Arc<Follow>,
+    times: Arc<Times>,
 }
 
 /// How closures are run. It keeps no connection open.
@@ -118,9 +121,9 @@ impl Db {
             pool::build(manager, size)
         };
         let (readers, writers, watcher) = (pool(true, readers)?, pool(false, writers)?, pool(true, 1)?);
-        let (queue, follow) = (Arc::default(), Arc::default());
+        let (queue, follow, times) = (Arc::default(), Arc::default(), Arc::default());
         let runner = Runner { runtime, limit };
-        let db = Self { place, readers, writers, watcher, runner, queue, follow };
+        let db = Self { place, readers, writers, watcher, runner, queue, follow, times };
         db.look(|_| Ok(())).await?;
         Ok(db)
     }
@@ -155,7 +158,11 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
-        self.read_on(&self.readers, work).await
+        let begun = Instant::now();
+        let outcome = self.read_on(&self.readers, work).await;
+        self.times.reads.note(begun.elapsed());
+        self.times.judge(&outcome);
+        outcome
     }
 
     /// The same on a connection of its own, for the one task that must not wait behind other reads.
@@ -184,8 +191,11 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> Result<T> + Send + 'static,
     {
-        let outcome = self.served(self.queue.push(work));
-        let value = self.runner.in_time(Instant::now(), outcome).await.map_err(|error| error.within(name))?;
+        let begun = Instant::now();
+        let outcome = self.runner.in_time(begun, self.served(self.queue.push(work))).await;
+        self.times.writes.note(begun.elapsed());
+        self.times.judge(&outcome);
+        let value = outcome.map_err(|error| error.within(name))?;
         self.follow.catch_up().await;
         Ok(value)
     }
@@ -231,6 +241,12 @@ impl Db {
         &self.follow
     }
 
+    /// How long reads and writes took.
+    #[must_use]
+    pub fn times(&self) -> &Times {
+        &self.times
+    }
+
     /// Which database it is, as Kong names them.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -254,7 +270,9 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T> + Send + 'static,
     {
         let begun = Instant::now();
-        let conn = self.runner.in_time(begun, take(pool)).await?;
+        let conn = self.runner.in_time(begun, take(pool)).await;
+        self.times.waits.note(begun.elapsed());
+        let conn = conn?;
         self.runner.guarded(begun, conn, move |mut conn: Object| work(&mut conn)).await
     }
 }

@@ -99,11 +99,12 @@ async fn everything_comes_back_on_either_database_and_works_there() {
     let scene = Everything::make(&service.base).await;
     let like = scene.database();
     let (_source_directory, source) = filled(&scene);
-    let before = dump(&source, &like);
-    assert!(before.iter().any(|row| row.contains(&hex("elsewhere"))), "the key of another org");
     let serving = Serving::start(&source, &scene.data);
     let shown = everything_shown(&serving, &scene).await;
     drop(serving);
+    // Only now: what was shown has left a row.
+    let before = dump(&source, &like);
+    assert!(before.iter().any(|row| row.contains(&hex("elsewhere"))), "the key of another org");
 
     let (shelf, file) = shelf();
     let made = with_key_of(&source, &scene.data).args(["backup", "--json"]).arg(&file).output().unwrap();
@@ -239,7 +240,7 @@ fn a_backup_of_an_older_version_is_brought_up_on_its_way() {
     rewrite(
         &file,
         &[
-            "DROP TABLE schema_floor",
+            "DROP TABLE audit_events",
             "DELETE FROM __diesel_schema_migrations
              WHERE version = (SELECT max(version) FROM __diesel_schema_migrations)",
         ],
@@ -249,7 +250,9 @@ fn a_backup_of_an_older_version_is_brought_up_on_its_way() {
     let (_directory, target) = place();
     let mut command = restore(&file, &target);
     stdout(&command.env("TMPDIR", scratch.path()).output().unwrap());
-    assert_eq!(dump(&target, &like), dump(&source, &like));
+    let mut expected = dump(&source, &like);
+    expected.retain(|row| !row.starts_with("audit_events "));
+    assert_eq!(dump(&target, &like), expected);
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(names(scratch.path()), Vec::<String>::new());
 
@@ -269,12 +272,12 @@ fn both_show_bars_on_a_terminal_only() {
         stdout(&on_a_terminal(&[command, file.to_str().unwrap()], &variables))
     };
     let made = shown(&source, "backup");
-    assert!(made.contains("backing up [") && made.contains("/3001, ") && !made.contains(HIDE), "{made:?}");
+    assert!(made.contains("backing up [") && made.contains("/3002, ") && !made.contains(HIDE), "{made:?}");
     let restored = shown(&target, "restore");
     assert!(restored.contains("checking [") && restored.contains("restoring ["), "{restored:?}");
     assert!(!restored.contains(HIDE) && restored.ends_with("0 sound, 0 broken\r\n"), "{restored:?}");
     let (_shelf, file) = shelf();
     let quiet = backup(&source, &file).output().unwrap();
     assert_eq!((stdout(&quiet).is_empty(), quiet.stderr.len()), (false, 0));
-    assert_eq!(rows(&target, &like), 3001);
+    assert_eq!(rows(&target, &like), 3002);
 }

@@ -17,7 +17,7 @@ fn a_target_that_holds_anything_is_refused_and_left_alone() {
     stdout(&settings(&target).args(["org", "create", "other"]).output().unwrap());
     let before = dump(&target, &source);
     let message = refused(&source.url(), &target.url());
-    assert!(message.contains("target: it holds rows already (1 in orgs)"), "{message}");
+    assert!(message.contains("target: it holds rows already (1 in orgs, 1 in audit_events)"), "{message}");
     assert!(message.contains("name an empty database"), "{message}");
     assert_eq!(dump(&target, &source), before);
 
@@ -35,7 +35,7 @@ fn a_copy_is_not_repeated() {
     let (_directory, target) = target();
     stdout(&copy(&source.url(), &target.url()).output().unwrap());
     let message = refused(&source.url(), &target.url());
-    assert!(message.contains("(1 in orgs, 3 in key_sets)"), "{message}");
+    assert!(message.contains("(1 in orgs, 3 in key_sets, 1 in audit_events)"), "{message}");
 }
 
 #[test]

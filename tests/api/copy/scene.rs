@@ -157,7 +157,7 @@ pub fn dump(database: &Database, like: &Database) -> Vec<String> {
            AND name NOT IN ('changes', 'schema_floor')
          ORDER BY name",
     );
-    assert!(tables.len() >= 8, "{tables:?}");
+    assert!(tables.len() >= 9, "{tables:?}");
     let mut rows = Vec::new();
     for table in tables {
         let of = |what: &str| format!("SELECT {what} AS text FROM pragma_table_info('{table}') ORDER BY cid");

@@ -41,7 +41,7 @@ fn a_copy_shows_a_bar_on_a_terminal_only() {
     let (_directory, shown) = target();
     let line = ["copy", "--from", &source.url(), "--to", &shown.url()];
     let seen = stdout(&on_a_terminal(&line, &[("HOOK_KEYS_MASTER_KEY", KEY)]));
-    assert!(seen.contains("copying [") && seen.contains("/3001, "), "{seen:?}");
+    assert!(seen.contains("copying [") && seen.contains("/3002, "), "{seen:?}");
     assert!(!seen.contains(HIDE), "{seen:?}");
     let result = stdout(&plain).replace('\n', "\r\n");
     assert!(seen.ends_with(&result), "the bar is gone when the result comes: {seen:?}");

@@ -1,6 +1,7 @@
 //! A server for each test, in this process: its own SQLite file, a clock the test can move, port 0.
 
 pub mod answer;
+pub mod authority;
 pub mod database;
 pub mod history;
 pub mod keys;
@@ -57,7 +58,8 @@ const CACHE_ROWS: &str = "HOOK_KEYS_CACHE_MAX_ROWS";
 /// How long to wait for what must come true: no bound of the service, but for a test that would never end.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// The master key of all servers.
+pub const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A running server, stopped when dropped.
 pub struct Server {
@@ -234,7 +236,7 @@ fn run(app: Arc<App>, listener: TcpListener) -> ServerHandle {
     let (sender, handle) = mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
-            let server = http::server(app, listener, false).unwrap();
+            let server = http::server(app, listener).unwrap();
             sender.send(server.handle()).unwrap();
             server.await.unwrap();
         });

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hook_keys::crypto::SystemEntropy;
 use hook_keys::domain::Entropy as _;
+use rustix::process::{Pid, Signal};
 
 use super::{Client, PATIENCE, cache_rows};
 
@@ -119,21 +120,27 @@ impl Serve {
 
     /// The same on an address of the test's choice, such as that of one that was killed.
     pub fn start_on(listen: &str, config: &Path, more: &[&str]) -> Self {
+        Self::start_in(listen, config, more, &[])
+    }
+
+    /// The same with variables.
+    pub fn start_in(listen: &str, config: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = hook_keys();
-        command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more).envs(cache_rows());
+        command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more);
+        command.envs(cache_rows()).envs(variables.iter().copied());
         // One each: a test may start several on the same settings.
         let log =
             tempfile::Builder::new().prefix("serve").suffix(".log").tempfile_in(config.parent().unwrap());
         let (_, log) = log.unwrap().keep().unwrap();
         let mut process = Process::start(command, log);
-        let line = process.printed_until("serves http://");
+        let line = process.printed_until("serves http");
         let base = line.trim().rsplit(' ').next().unwrap().to_owned();
         Self { base, process }
     }
 
     /// For `start_on`.
     pub fn address(&self) -> &str {
-        self.base.strip_prefix("http://").unwrap()
+        self.base.rsplit('/').next().unwrap()
     }
 
     pub fn client(&self, token: &str) -> Client {
@@ -153,6 +160,29 @@ impl Serve {
     /// Asks it to end and returns its exit code.
     pub fn terminate(self) -> Option<i32> {
         self.process.terminate()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Its exit code, once it ends; `None` if a signal has ended it.
+    pub fn ended(mut self) -> Option<i32> {
+        self.process.child.wait().unwrap().code()
+    }
+
+    /// Waits until its log holds this text `times` times, and returns the log.
+    pub fn logged(&self, text: &str, times: usize) -> String {
+        let begun = Instant::now();
+        loop {
+            let log = self.process.log_text();
+            if log.matches(text).count() >= times {
+                return log;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{text:?} is not logged {times} times: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -209,9 +239,12 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     fn terminate(mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         self.child.wait().unwrap().code()
     }
 }

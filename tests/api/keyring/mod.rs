@@ -238,3 +238,18 @@ async fn what_is_written_while_values_are_sealed_anew_is_never_lost() {
     assert_eq!(blobs(&server), [(7, 8)]);
     sound(&server, 8);
 }
+
+#[tokio::test]
+async fn a_number_that_comes_again_after_an_older_state_was_put_back_is_another_term() {
+    let server = Server::start().await;
+    let client = server.org("acme").await;
+    stdout(&keyring(&server, &["rotate"]));
+    let lost = path_of(&client.create("sealed under the first term 2").await);
+    // What is left of term 2 in a backup from before it. The node goes on and still has its data key.
+    client.delete(&lost).await.expect(204);
+    server.sql("DELETE FROM keyring WHERE term = 2");
+    stdout(&keyring(&server, &["rotate"]));
+    client.create("sealed under the second term 2").await;
+    assert_eq!(blobs(&server), [(1, 0), (2, 1)]);
+    sound(&server, 1);
+}

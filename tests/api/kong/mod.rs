@@ -8,7 +8,7 @@ mod isolation;
 mod large_set;
 mod lists;
 mod material;
-mod openssl;
+pub mod openssl;
 mod races;
 mod references;
 mod reveal;

@@ -47,7 +47,13 @@ impl Openssl {
         self.run("pkey -pubin -in public.pem -pubcheck -noout");
     }
 
-    fn output(&self, arguments: &str) -> Output {
+    /// What a file holds that a command has written.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(name)).unwrap()
+    }
+
+    /// Runs `openssl` without a word about how that goes.
+    pub fn output(&self, arguments: &str) -> Output {
         let mut command = Command::new("openssl");
         command.args(arguments.split(' ')).current_dir(self.directory.path());
         command.output().unwrap_or_else(|error| match error.kind() {

@@ -66,7 +66,12 @@ async fn while_the_server_is_away_requests_get_503_and_when_it_is_back_they_work
         refused_for_now(&client, &key).await;
         let answer = client.until("/readyz", 503).await;
         assert_eq!(answer.headers["retry-after"], "1");
-        answer.expect_message(503, "Not ready: the database is out of sight");
+        let answer = answer.expect_message(503, "Not ready: the database is out of sight").json();
+        assert_eq!(
+            (&answer["status"], &answer["checks"]["database"]["status"]),
+            (&json!("not ready"), &json!("failing"))
+        );
+        assert_eq!(answer["checks"]["pool"]["status"], "ok");
         client.get("/healthz").await.expect(200);
         // Nothing that was remembered counts any more.
         client.get("/api/v1/hook-keys").await.expect_error(503, "E0000010", "");

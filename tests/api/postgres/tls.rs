@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-
 use super::{make_role, run, settings, url};
 use crate::harness::PostgresServer;
+use crate::harness::authority::{Authority, write};
 use crate::harness::process::{Serve, complaint, stdout};
 
 /// `encrypted` is let in over TLS alone, `certified` with a certificate for that name alone.
@@ -13,42 +12,6 @@ const WHO_MAY: &str = "\
     host    all postgres  127.0.0.1/32 trust\n\
     hostssl all encrypted 127.0.0.1/32 trust\n\
     hostssl all certified 127.0.0.1/32 cert\n";
-
-/// Someone who signs certificates.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self { pem: params.self_signed(&key).unwrap().pem(), issuer: Issuer::new(params, key) }
-    }
-
-    /// A certificate for `name` and its private key, both PEM.
-    fn certify(&self, name: &str, last_year: i32) -> (String, String) {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(last_year, 12, 31);
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    fn file(&self, directory: &Path) -> String {
-        write(directory, "ca.pem", &self.pem)
-    }
-}
-
-/// Writes a file and returns its path.
-fn write(directory: &Path, name: &str, text: &str) -> String {
-    let path = directory.join(name);
-    std::fs::write(&path, text).unwrap();
-    path.to_str().unwrap().to_owned()
-}
 
 /// A server with TLS that `authority` has certified as 127.0.0.1.
 fn tls_server(authority: &Authority) -> PostgresServer {

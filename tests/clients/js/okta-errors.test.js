@@ -71,7 +71,7 @@ test("Okta's SDK makes its typed error of every failure", async (t) => {
   });
 });
 
-// This service has no rate limits yet, so Okta's refusal comes from a proxy in front of it.
+// By a proxy, because there it need not wait: what the service itself says is further down.
 test("Okta's SDK waits and tries again where it is told to", async (t) => {
   const server = await startServer(t);
 
@@ -100,6 +100,30 @@ test("Okta's SDK waits and tries again where it is told to", async (t) => {
     assert.equal(error.headers.get("x-rate-limit-remaining"), "0");
     assert.equal(passed.length, 0);
   });
+});
+
+test("Okta's SDK waits for the end of the window that this service tells it", async (t) => {
+  const server = await startServer(t, {
+    HOOK_KEYS_RATE_LIMITS_REQUESTS: "1",
+    HOOK_KEYS_RATE_LIMITS_WINDOW: "2s",
+  });
+  const client = new okta.Client({ orgUrl: server.base, token: server.token });
+  const told = [];
+  client.requestExecutor.on("backoff", (_request, response, _id, delay) => {
+    told.push([response.status, response.headers.get("x-rate-limit-remaining"), delay]);
+  });
+  // Until a request comes in a window that is used up, however slow the machine is.
+  let attempts = 0;
+  while (told.length === 0) {
+    attempts += 1;
+    await server.fetch("/api/v1/hook-keys");
+    const key = await client.hookKeyApi.createHookKey({ keyRequest: { name: `held back ${attempts}` } });
+    assert.ok(key instanceof okta.DetailedHookKeyInstance);
+  }
+  const [status, remaining, delay] = told[0];
+  assert.deepEqual([status, remaining], [429, "0"]);
+  // Reset less Date, and a second.
+  assert.ok(delay >= 1000 && delay <= 3000, `${delay}`);
 });
 
 /** What the SDK throws, which must be its own error. */

@@ -19,15 +19,15 @@ const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith("HOOK_KEYS_")),
 );
 
-/** A server with a data directory of its own, which both end with the test or suite `t`. */
-async function startServer(t) {
+/** A server with a data directory of its own, which both end with the test or suite `t`; `settings` are variables. */
+async function startServer(t, settings = {}) {
   const binary = process.env.HOOK_KEYS_BIN;
   if (!binary) throw new Error("HOOK_KEYS_BIN must name the built binary");
   const directory = await mkdtemp(join(tmpdir(), "hook-keys-js-"));
   const child = spawn(
     binary,
     ["dev", "--data-dir", directory, "--listen", "127.0.0.1:0", "--log", "warn"],
-    { env: environment, stdio: ["ignore", "pipe", "inherit"] },
+    { env: { ...environment, ...settings }, stdio: ["ignore", "pipe", "inherit"] },
   );
   t.after(async () => {
     await end(child);

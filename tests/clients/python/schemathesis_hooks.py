@@ -3,7 +3,7 @@ processes; test_schemathesis.py starts them and reads the report that is written
 
 - Hooks that are made up get addresses of a service of the test, so that nobody else is ever called.
 - Keys that are made up get key material that is real, or next to none of them would be taken.
-- Every other random request for one thing is for a thing that is there.
+- Every fourth random request for one thing is for a thing that was made for it.
 - Each request is also sent without a token, and with a token that may only read: these answers are checked too.
 - What the checks complain about although it is documented is listed in documented.py, and counted.
 """
@@ -14,28 +14,30 @@ import json
 import os
 import re
 import threading
-import zlib
-from collections import Counter, deque
+from collections import Counter, defaultdict
+from itertools import count
 
 import hypothesis.strategies._internal.regex as hypothesis_regex
 import requests
 import schemathesis
 import yaml
 from documented import is_documented
-from key_material import with_real_material
+from key_material import PEMS, with_real_material
+from schemathesis.core.media_types import YAML_MEDIA_TYPES
 from schemathesis.specs.openapi import checks as conformance
 
 CATCHER = os.environ["CLIENTS_CATCHER"]  # the base URL of the one service that hooks may call
 TOKEN = os.environ["CLIENTS_TOKEN"]  # one that may do everything
 READER = os.environ["CLIENTS_READER"]  # a token that may only read
 REPORT = os.environ["CLIENTS_REPORT"]  # where to write what was counted
-SEEDED = json.loads(os.environ["CLIENTS_SEEDED"])  # what was there before the first request, by kind
+BASE = os.environ["CLIENTS_BASE"]  # the base URL of the server
 
 counts = {"cases": Counter(), "statuses": Counter(), "documented": Counter(), "repeated": Counter()}
 outside = []  # hooks that point elsewhere: there must be none
 session = threading.local()
 documents = {}
-there = {kind: deque(maxlen=500) for kind in ("hook keys", "hooks", "idle hooks", "sets", "keys", "keys in sets")}
+turns = defaultdict(count)  # by operation
+numbers = count()
 
 # Millions of small objects live long here; looking for circles among them took a fifth of the time.
 gc.set_threshold(100_000, 50, 100)
@@ -56,8 +58,6 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    if response.request.method in ("POST", "PUT") and 200 <= response.status_code < 300 and response.content:
-        remember(case, response)
     phase = case.meta.phase.name.value if case.meta else "other"
     counts["cases"][f"{phase} {case.operation.label}"] += 1
     counts["statuses"][f"{case.operation.label} {response.status_code}"] += 1
@@ -105,7 +105,8 @@ def refused_without_the_right(ctx, response, case):
             check(ctx, answer, case)
 
 
-@schemathesis.deserializer("application/yaml")
+# By all of its names: the first one known to Schemathesis is tried first.
+@schemathesis.deserializer(*YAML_MEDIA_TYPES)
 def parsed_once(context, response):
     """openapi.yaml is always the same, and takes a tenth of a second to parse."""
     if response.content not in documents:
@@ -114,9 +115,6 @@ def parsed_once(context, response):
 
 
 def repeat(request, token):
-    if not hasattr(session, "requests"):
-        session.requests = requests.Session()
-        session.requests.trust_env = False
     copy = request.copy()
     for name in ("Authorization", "Kong-Admin-Token", "If-None-Match"):
         copy.headers.pop(name, None)
@@ -124,42 +122,70 @@ def repeat(request, token):
         copy.headers["Authorization"] = f"SSWS {token}"
     if "If-None-Match" in request.headers:
         copy.headers["If-None-Match"] = request.headers["If-None-Match"]
-    answer = session.requests.send(copy, allow_redirects=False, timeout=30)
+    answer = own_session().send(copy, allow_redirects=False, timeout=30)
     return schemathesis.Response.from_requests(answer, verify=True)
 
 
-def remember(case, response):
-    answer = json.loads(response.content)
-    if not isinstance(answer, dict) or "id" not in answer or answer["id"] in json.dumps(SEEDED):
-        return
-    if case.path.startswith("/api/v1/hook-keys"):
-        there["hook keys"].append({"id": answer["id"]})
-    elif case.path.startswith("/api/v1/inlineHooks"):
-        there["hooks" if answer["status"] == "ACTIVE" else "idle hooks"].append({"id": answer["id"]})
-    elif "kid" not in answer:
-        there["sets"].append({"set": answer["id"]})
-    else:
-        there["keys"].append({"key": answer["id"]})
-        if answer["set"]:
-            there["keys in sets"].append({"set": answer["set"]["id"], "key": answer["id"]})
+def own_session():
+    if not hasattr(session, "requests"):
+        session.requests = requests.Session()
+        session.requests.trust_env = False
+    return session.requests
+
+
+def post(path, body=None):
+    answer = own_session().post(BASE + path, json=body, headers={"Authorization": f"SSWS {TOKEN}"}, timeout=30)
+    assert answer.status_code in (200, 201), f"POST {path}: {answer.status_code} {answer.text}"
+    return answer.json()
+
+
+def hook_key():
+    return post("/api/v1/hook-keys", {"name": f"for one request {next(numbers)}"})
+
+
+def hook():
+    channel = {"type": "HTTP", "version": "1.0.0", "config": {"uri": CATCHER}}
+    return post("/api/v1/inlineHooks", {"name": f"for one request {next(numbers)}", "type": "com.okta.import.transform",
+                                        "version": "1.0.0", "channel": channel})
+
+
+def idle_hook():
+    return post(f"/api/v1/inlineHooks/{hook()['id']}/lifecycle/deactivate")
+
+
+def key_set():
+    return post("/key-sets", {})
+
+
+def key(path="/keys"):
+    return post(path, {"kid": f"for-one-request-{next(numbers)}", "pem": {"public_key": PEMS[1][1]}})
+
+
+def key_in_set():
+    return key(f"/key-sets/{key_set()['id']}/keys")
+
+
+# How to make what a path names, and its names in the path. The first path that fits counts.
+THINGS = [
+    ("/api/v1/hook-keys/public/{keyId}", hook_key, lambda it: {"keyId": it["keyId"]}),
+    ("/api/v1/hook-keys/{id}", hook_key, lambda it: {"id": it["id"]}),
+    ("/api/v1/inlineHooks/{id}/lifecycle/activate", idle_hook, lambda it: {"id": it["id"]}),
+    ("/api/v1/inlineHooks/{id}", hook, lambda it: {"id": it["id"]}),
+    ("/keys/{key}/set", key_in_set, lambda it: {"key": it["id"]}),
+    ("/keys/{key}", key, lambda it: {"key": it["id"]}),
+    ("/key-sets/{set}/keys/{key}", key_in_set, lambda it: {"set": it["set"]["id"], "key": it["id"]}),
+    ("/key-sets/{set}", key_set, lambda it: {"set": it["id"]}),
+]
 
 
 def aim(case, operation):
-    if operation == "deleteInlineHook":
-        kind = "idle hooks"
-    else:
-        paths = {"/api/v1/hook-keys/{id}": "hook keys", "/api/v1/inlineHooks/{id}": "hooks", "/keys/{key}": "keys",
-                 "/key-sets/{set}/keys/{key}": "keys in sets", "/key-sets/{set}": "sets"}
-        kind = next((kind for start, kind in paths.items() if case.path.startswith(start)), None)
-    known, turn = there.get(kind), zlib.crc32(case.id.encode()) % 4
-    if turn == 0 and kind in SEEDED and case.operation.method != "delete":
-        # What was made since may be gone with its set.
-        case.path_parameters = dict(SEEDED[kind])
-    elif turn < 2 and known:
-        case.path_parameters = dict(known[-1])
-        if case.operation.method == "delete":
-            known.pop()
-        known.rotate(1)
+    """Every fourth request is for a thing that was made for it. Schemathesis aims most others at what it has seen."""
+    if next(turns[operation]) % 4:
+        return
+    for path, make, names in THINGS:
+        if case.path.startswith(path):
+            case.path_parameters = names(idle_hook() if operation == "deleteInlineHook" else make())
+            return
 
 
 def to_catcher(body):

@@ -10,12 +10,12 @@ use crate::http::extract::Body;
 /// Reads a body by its media type. No body at all is one without fields.
 pub async fn fields(body: Body) -> Result<Fields, Failure> {
     let content_type = body.content_type();
-    let bytes = body.bytes().await?;
     let is =
         |known: &str| content_type.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known));
     if is("application/json") {
-        return json(&bytes);
+        return json(&body.json().await?);
     }
+    let bytes = body.bytes().await?;
     let form = if is("application/x-www-form-urlencoded") {
         form::urlencoded(&bytes).map_err(|problem| unreadable("form", &problem))?
     } else if is("multipart/form-data") {

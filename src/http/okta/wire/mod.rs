@@ -2,6 +2,7 @@
 
 pub mod hook_keys;
 pub mod inline_hooks;
+pub mod logs;
 
 use crate::domain::Timestamp;
 
