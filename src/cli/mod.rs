@@ -7,6 +7,7 @@ mod copy;
 mod dev;
 mod doctor;
 mod files;
+mod json;
 mod keyring;
 mod lines;
 mod log;

@@ -5,6 +5,7 @@
 
 mod database_url;
 pub mod layers;
+mod log;
 mod metrics;
 mod rate_limits;
 
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 pub use layers::{Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use log::LogFormat;
 pub use rate_limits::RateLimitSettings;
 
 use metrics::RawMetrics;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub pool_size: u32,
     /// The log filter.
     pub log: String,
+    /// The form of a line of the log.
+    pub log_format: LogFormat,
     /// Proxies whose word about where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// Where clients reach the service, without a slash at the end; `None` takes it from each request.
@@ -175,6 +179,7 @@ struct Raw {
     trusted_proxies: Vec<String>,
     pool_size: i64,
     log: String,
+    log_format: String,
     postgres: RawPostgres,
     cache: RawCache,
     limits: RawLimits,
@@ -259,6 +264,7 @@ impl Layers {
             master_key,
             pool_size: count("pool_size", raw.pool_size, LARGEST_POOL)?,
             log: raw.log,
+            log_format: LogFormat::parse(&raw.log_format)?,
             hook_keys_per_org: count("limits.hook_keys_per_org", raw.limits.hook_keys_per_org, u32::MAX)?,
             inline_hooks_per_org: count(
                 "limits.inline_hooks_per_org",

@@ -25,6 +25,7 @@ mod first_start;
 mod harness;
 mod keyring;
 mod kong;
+mod logs;
 mod metrics;
 mod okta;
 mod postgres;
