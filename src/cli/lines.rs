@@ -1,4 +1,5 @@
-//! The form of a line of the log: time, level, module, message, and the fields as `name=value`.
+//! The form of a line of the log: time, level, module, message, and the fields as `name=value`. For programs it is
+//! another one ([`json`]).
 //!
 //! The library's own form, made for every purpose, took a twentieth of the time of a read. Text stands in quotes, and
 //! whatever could be taken for the end of it, or of the line, is escaped.
@@ -15,10 +16,17 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::json;
+
 /// Formats events; spans are not used here.
-pub(super) struct Lines {
-    /// Whether the level has a colour, for a terminal.
-    pub(super) colored: bool,
+pub(super) enum Lines {
+    /// For people.
+    Human {
+        /// Whether the level has a colour, for a terminal.
+        colored: bool,
+    },
+    /// For programs.
+    Json,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -46,10 +54,15 @@ impl Lines {
         // Those of libraries that log in another manner say in their fields where they are from.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        scratch.write_time();
-        let line = &mut scratch.line;
+        let Scratch { line, second } = scratch;
+        let Self::Human { colored } = *self else {
+            let write_time = |line: &mut String| write_time(line, second);
+            json::compose(line, write_time, *metadata.level(), metadata.target(), event);
+            return Ok(());
+        };
+        write_time(line, second);
         let (name, color) = level(*metadata.level());
-        if self.colored {
+        if colored {
             write!(line, " \x1b[{color}m{name}\x1b[0m ")?;
         } else {
             line.push(' ');
@@ -79,27 +92,24 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-impl Scratch {
-    /// Writes the time in UTC to the microsecond (RFC 3339). What a second has in common is made once.
-    fn write_time(&mut self) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the log has the time of the system, whatever clock the service has"
-        )]
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (second, text) = &mut self.second;
-        if now.as_secs() != *second || text.is_empty() {
-            let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
-            let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-            *text = time.format("%Y-%m-%dT%H:%M:%S.").to_string();
-            *second = now.as_secs();
-        }
-        self.line.push_str(text);
-        // With a digit in front, so that there are zeros.
-        let mut digits = itoa::Buffer::new();
-        self.line.push_str(digits.format(1_000_000 + now.subsec_micros()).get(1..).unwrap_or_default());
-        self.line.push('Z');
+/// Writes the time in UTC to the microsecond (RFC 3339). What a second has in common is made once.
+fn write_time(line: &mut String, (second, text): &mut (u64, String)) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the log has the time of the system, whatever clock the service has"
+    )]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    if now.as_secs() != *second || text.is_empty() {
+        let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
+        let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        *text = time.format("%Y-%m-%dT%H:%M:%S.").to_string();
+        *second = now.as_secs();
     }
+    line.push_str(text);
+    // With a digit in front, so that there are zeros.
+    let mut digits = itoa::Buffer::new();
+    line.push_str(digits.format(1_000_000 + now.subsec_micros()).get(1..).unwrap_or_default());
+    line.push('Z');
 }
 
 /// Its name, of five characters, and its colour on a terminal.
@@ -122,8 +132,8 @@ struct Fields<'a> {
 impl Fields<'_> {
     fn put(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
         let name = field.name();
-        // Of these, [`Lines`] has made the module.
-        if self.outcome.is_err() || name.starts_with("log.") {
+        // Of these, [`Lines`] has made the module. The route is for programs: people see the path.
+        if self.outcome.is_err() || name.starts_with("log.") || name == "route" {
             return;
         }
         self.line.push(' ');
@@ -162,7 +172,7 @@ impl Visit for Fields<'_> {
 
 /// Whether a text can stand in quotes as it is. All bytes are looked at, which is quicker than to ask after each
 /// whether to go on.
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     text.bytes().fold(true, |all, byte| all & plain(byte))
 }
@@ -204,26 +214,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_has_all_fields_and_no_text_breaks_out_of_its_quotes() {
+    /// The lines of some events, without their times.
+    fn lines(form: Lines) -> Vec<String> {
         let kept = Kept::default();
         let writer = kept.clone();
-        let log = tracing_subscriber::fmt()
-            .event_format(Lines { colored: false })
-            .with_writer(move || writer.clone())
-            .finish();
+        let log = tracing_subscriber::fmt().event_format(form).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || {
             let (plain, nobody) = ("/keys/a-b", None::<&str>);
-            tracing::warn!(plain, status = 404_u16, nobody, spoilt = "a\"b\\c\nd e\u{1b}", "refused");
-            tracing::info!(method = %"GET\r", "answered {}", "1\n2");
+            let spoilt = "a\"b\\c\nd e\u{1b}\u{e9}";
+            tracing::warn!(plain, status = 404_u16, nobody, spoilt, route = "/keys/{key}", "refused");
+            tracing::info!(method = %"GET\r", level = -1, fine = true, "answered {}", "1\n\"2\"");
         });
         let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        let lines: Vec<_> = text.lines().map(|line| line.split_once('Z').unwrap().1).collect();
+        text.lines().map(|line| line.split_once('Z').unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn a_line_has_all_fields_and_no_text_breaks_out_of_its_quotes() {
         assert_eq!(
-            lines,
+            lines(Lines::Human { colored: false }),
             [
-                r#"  WARN hook_keys::cli::lines::tests: refused plain="/keys/a-b" status=404 spoilt="a\"b\\c\nd e\u{1b}""#,
-                "  INFO hook_keys::cli::lines::tests: answered 1\\n2 method=GET\\r",
+                "  WARN hook_keys::cli::lines::tests: refused plain=\"/keys/a-b\" status=404 \
+                 spoilt=\"a\\\"b\\\\c\\nd e\\u{1b}\u{e9}\"",
+                "  INFO hook_keys::cli::lines::tests: answered 1\\n\"2\" method=GET\\r level=-1 fine=true",
+            ]
+        );
+    }
+
+    #[test]
+    fn for_programs_a_line_is_one_flat_object_that_every_reader_of_json_reads() {
+        let read = |line: &String| -> serde_json::Value {
+            serde_json::from_str(&format!("{{\"time\":\"{line}")).unwrap()
+        };
+        let target = "hook_keys::cli::lines::tests";
+        assert_eq!(
+            lines(Lines::Json).iter().map(read).collect::<Vec<_>>(),
+            [
+                serde_json::json!({
+                    "time": "", "level": "WARN", "target": target, "message": "refused", "plain": "/keys/a-b",
+                    "status": 404, "spoilt": "a\"b\\c\nd e\u{1b}\u{e9}", "route": "/keys/{key}",
+                }),
+                serde_json::json!({
+                    "time": "", "level": "INFO", "target": target, "message": "answered 1\n\"2\"",
+                    "method": "GET\r", "_level": -1, "fine": true,
+                }),
             ]
         );
     }

@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::lines::Lines;
 use crate::app::QUIET;
+use crate::config::LogFormat;
 use crate::error::{Error, Result};
 
 /// How long lines are collected before they are written together.
@@ -47,13 +48,16 @@ struct Waiting {
 pub(super) struct Line<'a>(&'a Shared);
 
 /// Sends the log to standard error, filtered as the settings say, for as long as what is returned is there.
-pub(super) fn start(filter: &str) -> Result<LogWriter> {
+pub(super) fn start(filter: &str, format: LogFormat) -> Result<LogWriter> {
     let filter = self::filter(filter)?;
     let (log, writer) = Log::start(io::stderr())?;
     tracing_subscriber::fmt()
         // Otherwise a line that cannot be written is complained of with eprintln!, which panics.
         .log_internal_errors(false)
-        .event_format(Lines { colored: io::stderr().is_terminal() })
+        .event_format(match format {
+            LogFormat::Human => Lines::Human { colored: io::stderr().is_terminal() },
+            LogFormat::Json => Lines::Json,
+        })
         .with_env_filter(filter)
         .with_writer(log)
         .init();

@@ -10,6 +10,7 @@ mod dev;
 mod doctor;
 mod files;
 mod healthcheck;
+mod json;
 mod keyring;
 mod lines;
 mod log;

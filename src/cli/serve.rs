@@ -45,7 +45,7 @@ impl Overrides {
     pub(super) fn settle(&self, layers: Layers) -> Result<(Settings, LogWriter)> {
         let layers = self.apply(layers)?;
         let settings = layers.check()?;
-        let log = log::start(&settings.log)?;
+        let log = log::start(&settings.log, settings.log_format)?;
         for name in layers.unknown_variables() {
             tracing::warn!(name, "this variable looks like a setting but is none");
         }

@@ -319,6 +319,7 @@ mod tests {
             ("[rate_limits]\nwindow = \"1500ms\"", "rate_limits.window: use whole seconds, at least 1s"),
             ("[rate_limits]\nwindow = \"2h\"", "rate_limits.window: use whole seconds, at least 1s"),
             ("[metrics]\nlisten = \"9464\"", "metrics.listen: \"9464\" is not an address and port"),
+            ("log_format = \"xml\"", "log_format: \"xml\" is neither human nor json"),
             ("[outbound]\nconcurrency = 0", "outbound.concurrency: use at least 1"),
             ("[outbound]\nallow = [5]", "expected a string"),
             ("[limts]", "limts is not a setting"),

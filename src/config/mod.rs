@@ -6,6 +6,7 @@
 mod audit;
 mod database_url;
 pub mod layers;
+mod log;
 mod metrics;
 mod rate_limits;
 mod server;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 pub use layers::{CONFIG_VARIABLE, Layers, MASTER_KEY_VARIABLE, SAMPLE, Source};
+pub use log::LogFormat;
 pub use rate_limits::RateLimitSettings;
 pub use server::{Limits, ShutdownSettings, TlsSettings};
 
@@ -63,6 +65,8 @@ pub struct Settings {
     pub pool_size: u32,
     /// The log filter.
     pub log: String,
+    /// The form of a line of the log.
+    pub log_format: LogFormat,
     /// Proxies whose word about where a request comes from is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// Where clients reach the service, without a slash at the end; `None` takes it from each request.
@@ -186,6 +190,7 @@ struct Raw {
     trusted_proxies: Vec<String>,
     pool_size: i64,
     log: String,
+    log_format: String,
     tls: server::RawTls,
     shutdown: server::RawShutdown,
     postgres: RawPostgres,
@@ -278,6 +283,7 @@ impl Layers {
             master_key,
             pool_size: count("pool_size", raw.pool_size, LARGEST_POOL)?,
             log: raw.log,
+            log_format: LogFormat::parse(&raw.log_format)?,
             hook_keys_per_org: count("limits.hook_keys_per_org", raw.limits.hook_keys_per_org, u32::MAX)?,
             inline_hooks_per_org: count(
                 "limits.inline_hooks_per_org",

@@ -272,7 +272,7 @@ impl Out<'_> {
         let mut encoder =
             self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         for (labels, took) in all {
-            let bounds = BOUNDS.iter().map(|micros| seconds(*micros)).chain([f64::MAX]);
+            let bounds = BOUNDS.iter().map(|micros| seconds(*micros)).chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(took.counts).collect();
             encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
                 seconds(took.micros),

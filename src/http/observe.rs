@@ -108,6 +108,8 @@ struct Exchange {
     /// Ends with the exchange.
     _under_way: Option<UnderWay>,
     observed: Option<(Observer, metrics::UnderWay)>,
+    /// The path of the route, as soon as it is known.
+    route: &'static str,
 }
 
 impl Exchange {
@@ -130,12 +132,13 @@ impl Exchange {
                 let under_way = observer.begin();
                 (observer, under_way)
             }),
+            route: PANICKED,
         })
     }
 
-    fn end(self, mut response: ServiceResponse) -> ServiceResponse {
+    fn end(mut self, mut response: ServiceResponse) -> ServiceResponse {
         let status = response.status();
-        let route = response.request().app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
+        self.route = response.request().app_data::<Pattern>().map_or(UNMATCHED, |pattern| pattern.0);
         let framework = Failure::Framework(status);
         let failure = response.response().error().and_then(actix_web::Error::as_error::<Failure>);
         let failure = failure.or_else(|| is_failure(status).then_some(&framework));
@@ -151,7 +154,7 @@ impl Exchange {
             self.log(status, caller.as_ref(), None);
             self.put_headers(status, response.response_mut());
         }
-        self.note(route, response.status());
+        self.note(response.status());
         if let Some(quota) = quota {
             put_quota(self.api, response.status(), quota, response.headers_mut());
         }
@@ -161,14 +164,14 @@ impl Exchange {
     /// The answer to a request whose handler panicked. The request itself went down with the handler.
     fn fault(&self) -> actix_web::Error {
         let failure = Error::internal("handler", "it panicked; standard error has the message").into();
-        self.note(PANICKED, StatusCode::INTERNAL_SERVER_ERROR);
+        self.note(StatusCode::INTERNAL_SERVER_ERROR);
         InternalError::from_response("panic", self.answer(&failure, None)).into()
     }
 
     /// For the metrics. Nothing of it is the caller's choice.
-    fn note(&self, route: &'static str, status: StatusCode) {
+    fn note(&self, status: StatusCode) {
         if let Some((observer, _)) = &self.observed {
-            let series = Series { route, method: known(&self.method), status: status.as_u16() };
+            let series = Series { route: self.route, method: known(&self.method), status: status.as_u16() };
             observer.note(series, self.started.elapsed());
         }
     }
@@ -227,7 +230,7 @@ impl Exchange {
 
     /// One line a request. Never bodies, tokens or the query; Text is escaped where it is written.
     fn log(&self, status: StatusCode, caller: Option<&Caller>, failure: Option<(&Failure, &str)>) {
-        let Self { request_id, method, path, started, .. } = self;
+        let Self { request_id, method, path, started, route, .. } = self;
         let mut buffer = [0; 32];
         let request_id: &str = request_id.encode(&mut buffer);
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -242,20 +245,22 @@ impl Exchange {
                 tracing::debug!(request_id, path, status, micros, "probed");
             }
             None => {
-                tracing::info!(request_id, method, path, status, micros, org, token, address, "answered");
+                tracing::info!(
+                    request_id, method, route, path, status, micros, org, token, address, "answered"
+                );
             }
             Some((failure, error_id)) => {
                 let reason: String = failure.to_string().chars().take(LONGEST_REASON).collect();
                 let cause = failure.private().unwrap_or(&reason);
                 if status < 500 {
                     tracing::info!(
-                        request_id, error_id, method, path, status, micros, org, token, address, reason,
-                        "refused"
+                        request_id, error_id, method, route, path, status, micros, org, token, address,
+                        reason, "refused"
                     );
                 } else {
                     tracing::error!(
-                        request_id, error_id, method, path, status, micros, org, token, address, cause,
-                        "failed"
+                        request_id, error_id, method, route, path, status, micros, org, token, address,
+                        cause, "failed"
                     );
                 }
             }

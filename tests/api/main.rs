@@ -27,6 +27,7 @@ mod first_start;
 mod harness;
 mod keyring;
 mod kong;
+mod logs;
 mod manual;
 mod metrics;
 mod okta;

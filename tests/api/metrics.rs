@@ -126,7 +126,7 @@ async fn every_request_is_counted_by_its_route_and_nothing_that_callers_chose_is
     let labels = "route=\"/api/v1/hook-keys/{id}\",method=\"GET\"";
     let took = |part: &str| scrape.value(&format!("hook_keys_http_request_duration_seconds_{part}"));
     assert_eq!(took(&format!("count{{{labels}}}")), 4.0);
-    assert_eq!(took(&format!("bucket{{{labels},le=\"+Inf\"}}")), 4.0);
+    assert_eq!(took(&format!("bucket{{le=\"+Inf\",{labels}}}")), 4.0);
     assert!(took(&format!("sum{{{labels}}}")) > 0.0);
     assert_eq!(scrape.value("hook_keys_http_requests_in_flight"), 0.0);
     for hidden in ["caller-chose", "BREW", dev.token.as_str(), "00T", "HKY", "203.0.113.9", "default"] {
