@@ -104,6 +104,7 @@ fn count(state: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::time::Duration;
 
     use super::*;
@@ -154,15 +155,20 @@ mod tests {
 
     #[test]
     fn of_many_at_once_exactly_as_many_are_granted_in_each_window() {
-        let rate = Rate { most: 1000, window: 1 };
+        let rate = Rate { most: 20_000, window: 1 };
         let window = Window::default();
         for second in 0..20 {
-            let granted = || (0..500).filter(|_| window.take(rate, at(second * 1000)).granted).count();
+            // All begin together: to start a thread takes longer than many of these.
+            let start = Barrier::new(8);
+            let granted = || {
+                start.wait();
+                (0..5_000).filter(|_| window.take(rate, at(second * 1000)).granted).count()
+            };
             let all: usize = std::thread::scope(|scope| {
                 let threads = [(); 8].map(|()| scope.spawn(granted));
                 threads.into_iter().map(|thread| thread.join().unwrap()).sum()
             });
-            assert_eq!(all, 1000, "{second}");
+            assert_eq!(all, 20_000, "{second}");
         }
     }
 
