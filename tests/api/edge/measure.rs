@@ -13,9 +13,10 @@ use super::Site;
 /// Connections of each kind of attack.
 const MANY: usize = 500;
 
-/// Who reads meanwhile, and how often.
+/// Who reads meanwhile, and how often in each round. The best round counts: the machine has other things to do too.
 const READERS: usize = 4;
-const READS: usize = 3000;
+const READS: usize = 1000;
+const ROUNDS: usize = 4;
 
 /// Sends a request that never ends, byte by byte, again and again. Counts how often the connection was closed.
 async fn drip(address: String, start: String, ended: Arc<AtomicBool>, cut: Arc<AtomicUsize>) {
@@ -35,6 +36,17 @@ async fn drip(address: String, start: String, ended: Arc<AtomicBool>, cut: Arc<A
             }
         }
     }
+}
+
+/// The best of some rounds: what half of the reads and 99 of 100 take at most.
+async fn best(address: &str, path: &str, token: &str) -> [Duration; 2] {
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..ROUNDS {
+        let times = read(address, path, token).await;
+        let at = [times[times.len() / 2], times[times.len() * 99 / 100]];
+        best = [best[0].min(at[0]), best[1].min(at[1])];
+    }
+    best
 }
 
 /// How long reads take, sorted.
@@ -74,7 +86,7 @@ async fn a_thousand_slow_clients_do_not_slow_the_others() {
     let set = client.put("/key-sets", serde_json::json!({ "name": "read" })).await.expect(200).json();
     let path = format!("/key-sets/{}", set["id"].as_str().unwrap());
     read(serve.address(), &path, &token).await;
-    let quiet = read(serve.address(), &path, &token).await;
+    let quiet = best(serve.address(), &path, &token).await;
 
     let ended = Arc::new(AtomicBool::new(false));
     let (heads, bodies) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -95,7 +107,7 @@ async fn a_thousand_slow_clients_do_not_slow_the_others() {
         assert!(begun.elapsed() < Duration::from_secs(60), "slow heads are not cut");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let attacked = read(serve.address(), &path, &token).await;
+    let attacked = best(serve.address(), &path, &token).await;
     // And until those that send a body were: limits.body_timeout is 30 seconds.
     while bodies.load(Ordering::Relaxed) < MANY {
         assert!(begun.elapsed() < Duration::from_secs(120), "slow bodies are not cut");
@@ -105,12 +117,10 @@ async fn a_thousand_slow_clients_do_not_slow_the_others() {
     for attacker in attackers {
         attacker.await.unwrap();
     }
-    let at = |times: &[Duration], percent: usize| times[times.len() * percent / 100];
-    for percent in [50, 99] {
-        let (alone, beside) = (at(&quiet, percent), at(&attacked, percent));
+    for (percent, alone, beside) in [(50, quiet[0], attacked[0]), (99, quiet[1], attacked[1])] {
         eprintln!("p{percent}: {alone:?} alone, {beside:?} beside {} slow clients", 2 * MANY);
     }
     let [heads, bodies] = [heads, bodies].map(|cut| cut.load(Ordering::Relaxed));
     eprintln!("cut: {heads} with slow heads, {bodies} with slow bodies");
-    assert!(at(&attacked, 99) < 3 * at(&quiet, 99));
+    assert!(attacked[1] < 3 * quiet[1]);
 }

@@ -1,6 +1,7 @@
 //! TLS of the listener.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use rustls::ProtocolVersion;
@@ -230,6 +231,26 @@ fn a_handshake_that_does_not_end_is_cut() {
         stream.write_all(start).unwrap();
         rest(&mut stream);
     }
+}
+
+#[test]
+fn handshakes_and_heads_that_have_only_begun_do_not_hold_the_end_up() {
+    let authority = Authority::new("right");
+    let patient = "[limits]\nhead_timeout = \"60s\"\n[shutdown]\ntimeout = \"10m\"";
+    let site = Site::with_tls(&authority, patient);
+    let serve = site.start();
+    let mut begun = connect(serve.address());
+    begun.write_all(&hello_of_tls_1_1()[..20]).unwrap();
+    let mut head = shake_hands(serve.address(), &authority.pem, BOTH, None).unwrap();
+    ask(&mut head, "/healthz").unwrap();
+    head.write_all(b"GET /heal").unwrap();
+    // Less than what they may take, and much more than the end does.
+    begun.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    head.sock.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    serve.signal(Signal::TERM);
+    rest(&mut begun);
+    rest(&mut head);
+    assert_eq!(serve.ended(), Some(0));
 }
 
 #[test]
