@@ -71,7 +71,14 @@ impl Healthcheck {
 /// The server that these settings start, as this machine reaches it.
 fn listening(location: &Location) -> Result<Server> {
     let (layers, _) = location.known_layers()?;
-    let address = reachable(layers.check()?.listen);
+    let settings = layers.check()?;
+    if settings.tls.is_some() {
+        return Err(Error::setup(
+            "the settings [tls] have the server speak TLS, which this command does not: ask /healthz with a client that \
+             knows the certificate's name",
+        ));
+    }
+    let address = reachable(settings.listen);
     if address.port() == 0 {
         return Err(Error::setup("listen names port 0, which is another one at each start: give --url"));
     }

@@ -167,6 +167,12 @@ fn healthcheck_asks_the_server_that_runs_and_fails_without_one() {
         |listen: &str| hook_keys().arg("healthcheck").env("HOOK_KEYS_LISTEN", listen).output().unwrap();
     assert!(stdout(&of_settings(&format!("0.0.0.0:{port}"))).contains("answers 200"));
     assert!(complaint(&of_settings("127.0.0.1:0")).contains("give --url"));
+    let mut of_tls = hook_keys();
+    of_tls
+        .arg("healthcheck")
+        .env("HOOK_KEYS_TLS_CERT_FILE", "cert.pem")
+        .env("HOOK_KEYS_TLS_KEY_FILE", "key.pem");
+    assert!(complaint(&of_tls.output().unwrap()).contains("the settings [tls]"));
     let base = dev.base.clone();
     dev.kill();
     assert!(complaint(&check(&["--url", &base])).contains("/healthz: Connection refused"));

@@ -87,11 +87,11 @@ fn sections(command: &Command, parent: Option<&str>) -> Roff {
             "SIGNALS",
             &[
                 (
-                    "SIGTERM",
-                    "Stop: take no new request, end those under way, exit with 0. They get ten seconds, or a little \
-                     more than twice outbound.timeout if that is longer.",
+                    "SIGTERM, SIGINT",
+                    "Stop: after shutdown.grace, take no new connection, end what is under way, and exit with 0. A second \
+                     one ends the process at once, with 128 and its number.",
                 ),
-                ("SIGINT", "Stop at once. Writes that have begun are ended all the same."),
+                ("SIGHUP", "Read the files of the settings [tls] again, for connections to come."),
             ],
         );
     }
