@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{events, last, name, rows};
 use crate::harness::keys::{ec_jwk, key_of};
 use crate::harness::{Client, Server, path_of};
+use hook_keys::app::Parts;
 
 #[tokio::test]
 async fn every_refused_write_of_a_known_caller_has_one_row_with_what_the_caller_was_told() {
@@ -138,4 +139,15 @@ async fn a_refusal_tells_what_the_path_named_only_if_it_was_an_id() {
     acme.create_set("s").await;
     let named = target(&acme, &format!("/key-sets/s/keys/{id}")).await;
     assert_eq!((&named[0]["id"], named.as_array().unwrap().len()), (&json!(id.to_lowercase()), 1));
+}
+
+#[tokio::test]
+async fn a_write_beyond_the_rate_limit_has_no_row() {
+    let server = Server::start_with(&[("HOOK_KEYS_RATE_LIMITS_REQUESTS", "2")], Parts::default()).await;
+    let acme = server.org("acme").await;
+    acme.create("a").await;
+    acme.post("/api/v1/hook-keys", name("a")).await.expect(400);
+    acme.post("/api/v1/hook-keys", name("b")).await.expect(429);
+    acme.delete("/keys/none").await.expect(429);
+    assert_eq!(rows(&server), ["system.hook.key.created SUCCESS", "system.hook.key.created FAILURE"]);
 }
