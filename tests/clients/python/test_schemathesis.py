@@ -39,7 +39,7 @@ class Run:
                              RATE_LIMITS_REQUESTS=0, RATE_LIMITS_FAILED_LOGINS=0)
         variables = {
             "CLIENTS_TOKEN": self.server.token,
-            "CLIENTS_READER": self.server.new_token("okta.inlineHooks.read", "keys.read"),
+            "CLIENTS_READER": self.server.new_token("okta.inlineHooks.read", "okta.logs.read", "keys.read"),
             "CLIENTS_CATCHER": catcher.base,
             "CLIENTS_BASE": self.server.base,
             "CLIENTS_REPORT": str(self.directory / "report.json"),
@@ -48,7 +48,8 @@ class Run:
         }
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml", "run",
                    ROOT / "openapi.yaml", "--url", self.server.base, "--checks", "all",
-                   "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES), "--seed", str(SEED), *SIDES[side]]
+                   "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", str(EXAMPLES),
+                   "--seed", str(SEED), *SIDES[side]]
         self.output = self.directory / "schemathesis.log"
         with self.output.open("wb") as output:
             # Schemathesis keeps notes in the current directory.
@@ -140,8 +141,8 @@ def summary(side, report):
     for line, count in report.get("cases", {}).items():
         phases[line.split()[0]] += count
     by_phase = ", ".join(f"{count} {phase}" for phase, count in phases.items())
-    lines = [f"{side}, seed {SEED}: {total('cases')} requests ({by_phase}), {total('repeated')} more without the right to them; "
-             f"{total('documented')} answers documented as they are:"]
+    lines = [f"{side}, seed {SEED}: {total('cases')} requests ({by_phase}), {total('repeated')} more without the right "
+             f"to them; {total('documented')} answers documented as they are:"]
     sections = Counter()
     for line, count in report.get("documented", {}).items():
         sections[line.split(": ", 1)[1]] += count
