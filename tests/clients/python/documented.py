@@ -45,6 +45,7 @@ RULES = [
          r"channel\.config(\.\w+)*: The field (cannot be left blank|must be (left out|null)|is for the authType)"),
     Rule("Okta §12, since and until", "RejectedPositiveData", "listLogEvents", 400,
          r"since: It must not be after until"),
+    Rule("Okta §12, filter", "RejectedPositiveData", "listLogEvents", 400, r"filter: It is not understood"),
     Rule("Kong §3, 431", "AcceptedNegativeData", ".*", 431, r"Request line and headers too large"),
     Rule("Kong §1, DELETE is 204 also for what is not there",
          "AcceptedNegativeData", "deleteKeySet|deleteKey", 204, r"^$"),
