@@ -224,6 +224,7 @@ fn every_failure_the_service_knows_is_an_example_of_the_document_and_the_other_w
         Failure::NotAcceptable,
         Failure::Malformed,
         Failure::BodyTooLarge(1024 * 1024),
+        Failure::HeadTooLarge(16 * 1024),
         Failure::BodyTooSlow,
         Failure::LengthRequired,
         Failure::Framework(framework),

@@ -118,6 +118,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("KongEntityUnknown", plain("GET", "/schemas/x")),
         ("KongMethodNotAllowed", plain("DELETE", "/keys")),
         ("KongPayloadTooLarge", post("/keys", json!({ "kid": "x".repeat(1_048_576) }))),
+        ("KongHeadTooLarge", plain("GET", &format!("/keys/{}", "x".repeat(16_384)))),
     ]
 }
 
