@@ -1,16 +1,18 @@
 //! `hook-keys healthcheck`: what a probe asks, for supervisors that run a command instead of sending a request.
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rustls::pki_types::ServerName;
 use url::Url;
 
 use super::dev::reachable;
 use super::{Location, out};
 use crate::error::{Error, Result};
+use crate::tls::unverified_client;
 
 /// What connecting may take, and each step of sending and receiving. Supervisors have a limit of their own.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,7 +22,7 @@ const LONGEST_HEAD: usize = 1024;
 
 #[derive(Args)]
 pub(super) struct Healthcheck {
-    /// The server to ask, as `http://HOST:PORT`.
+    /// The server to ask, as `http://HOST:PORT`, or `https://HOST:PORT`: whose certificate it has is not checked.
     #[arg(long, value_name = "URL", value_parser = server)]
     url: Option<Server>,
     /// Ask whether requests are worth sending there (/readyz), not only whether the process answers (/healthz).
@@ -34,19 +36,32 @@ pub(super) struct Healthcheck {
 #[derive(Clone)]
 struct Server {
     addresses: Vec<SocketAddr>,
+    /// With the port.
     host: String,
+    /// What to call it in a handshake, where it speaks TLS.
+    tls: Option<ServerName<'static>>,
+}
+
+impl Server {
+    fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", if self.tls.is_some() { "https" } else { "http" }, self.host)
+    }
 }
 
 /// Reads a URL that says no more than where the server is.
 fn server(text: &str) -> Result<Server, String> {
-    let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/");
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| ["http", "https"].contains(&url.scheme()) && url.path() == "/");
     let url =
         url.filter(|url| url.username().is_empty() && url.query().is_none() && url.fragment().is_none());
     let named = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-    let (host, port) = named.ok_or("use plain HTTP and no path: http://HOST:PORT")?;
+    let (host, port) = named.ok_or("use no path: http://HOST:PORT or https://HOST:PORT")?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = (bare, port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
-    Ok(Server { addresses, host: format!("{host}:{port}") })
+    let is_tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let tls = is_tls.then(|| ServerName::try_from(bare.to_owned())).transpose();
+    let tls = tls.map_err(|error| error.to_string())?;
+    Ok(Server { addresses, host: format!("{host}:{port}"), tls })
 }
 
 impl Healthcheck {
@@ -56,7 +71,7 @@ impl Healthcheck {
             None => listening(&self.location)?,
         };
         let path = if self.ready { "/readyz" } else { "/healthz" };
-        let asked = format!("http://{}{path}", server.host);
+        let asked = server.url(path);
         let head = ask(&server, path).map_err(|error| Error::setup(format!("{asked}: {error}")))?;
         let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
         match status {
@@ -72,26 +87,33 @@ impl Healthcheck {
 fn listening(location: &Location) -> Result<Server> {
     let (layers, _) = location.known_layers()?;
     let settings = layers.check()?;
-    if settings.tls.is_some() {
+    if settings.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some()) {
         return Err(Error::setup(
-            "the settings [tls] have the server speak TLS, which this command does not: ask /healthz with a client that \
-             knows the certificate's name",
+            "the server asks its clients for a certificate (tls.client_ca_file), and this command has none: ask \
+             /healthz with a client that has one",
         ));
     }
     let address = reachable(settings.listen);
     if address.port() == 0 {
         return Err(Error::setup("listen names port 0, which is another one at each start: give --url"));
     }
-    Ok(Server { addresses: vec![address], host: address.to_string() })
+    let tls = settings.tls.map(|_| ServerName::IpAddress(address.ip().into()));
+    Ok(Server { addresses: vec![address], host: address.to_string(), tls })
 }
 
 /// Sends one request and returns the beginning of the answer.
-fn ask(server: &Server, path: &str) -> io::Result<String> {
-    let mut stream = connect(&server.addresses)?;
+fn ask(server: &Server, path: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let stream = connect(&server.addresses)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    // In one piece: a server that refuses at once may close before the second arrives.
     let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.host);
+    let Some(name) = &server.tls else { return Ok(exchange(stream, &request)?) };
+    let connection = rustls::ClientConnection::new(unverified_client()?, name.clone())?;
+    Ok(exchange(rustls::StreamOwned::new(connection, stream), &request)?)
+}
+
+fn exchange(mut stream: impl io::Read + io::Write, request: &str) -> io::Result<String> {
+    // In one piece: a server that refuses at once may close before the second arrives.
     stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     // Enough when the status is there: a server that says no more than that has answered.

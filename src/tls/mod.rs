@@ -2,6 +2,7 @@
 
 mod certificate;
 mod files;
+mod unverified;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +15,7 @@ use crate::config::TlsSettings;
 use crate::error::{Error, Result};
 
 pub use certificate::Certificate;
+pub use unverified::unverified_client;
 
 /// The one protocol that is spoken inside TLS.
 const ALPN: &[u8] = b"http/1.1";

@@ -10,7 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use super::wire::{BOTH, ask, connect, der, rest, shake_hands, shown};
 use super::{Site, chmod};
 use crate::harness::authority::Authority;
-use crate::harness::process::{Dev, Serve, complaint, hook_keys};
+use crate::harness::process::{Dev, Serve, complaint, hook_keys, stdout};
 use crate::kong::openssl::Openssl;
 
 /// The head of a handshake whose client knows nothing newer than TLS 1.1, with the one cipher suite that everybody
@@ -313,4 +313,44 @@ fn doctor_tells_of_certificates_that_cannot_be_used_or_are_about_to_end() {
         .output();
     let half = String::from_utf8(half.unwrap().stdout).unwrap();
     assert!(half.contains("tls.cert_file and tls.key_file go together"), "{half}");
+}
+
+#[test]
+fn healthcheck_speaks_tls_and_asks_for_no_name_and_no_date() {
+    let site = Site::with_tls(&Authority::new("of nobody"), "");
+    site.show(&Authority::new("of nobody").certify("elsewhere.example", 2001));
+    let serve = site.start();
+    let check = |listen: &str| {
+        let mut command = hook_keys();
+        command.arg("healthcheck").arg("--config").arg(site.config()).env("HOOK_KEYS_LISTEN", listen);
+        command
+    };
+    let answers = format!("{}/healthz answers 200\n", serve.base);
+    assert_eq!(stdout(&check(serve.address()).output().unwrap()), answers);
+    let port = serve.address().rsplit(':').next().unwrap();
+    assert_eq!(stdout(&check(&format!("0.0.0.0:{port}")).output().unwrap()), answers);
+    let named = format!("https://localhost:{port}");
+    let ready = stdout(&hook_keys().args(["healthcheck", "--ready", "--url", &named]).output().unwrap());
+    assert_eq!(ready, format!("{named}/readyz answers 200\n"));
+    let plain = hook_keys().args(["healthcheck", "--url", &format!("http://{}", serve.address())]).output();
+    assert!(complaint(&plain.unwrap()).contains("/healthz"));
+}
+
+#[test]
+fn healthcheck_has_no_certificate_and_says_so() {
+    let authority = Authority::new("of clients");
+    let site = Site::with_tls(&authority, "");
+    let ca = authority.file(site.path());
+    site.set(&site.section(&format!("client_ca_file = \"{ca}\"\n")));
+    let serve = site.start();
+    let mut of_settings = hook_keys();
+    of_settings.arg("healthcheck").arg("--config").arg(site.config());
+    let refused = complaint(&of_settings.output().unwrap());
+    assert!(refused.contains("tls.client_ca_file") && refused.contains("a client that has one"), "{refused}");
+    let refused = complaint(&hook_keys().args(["healthcheck", "--url", &serve.base]).output().unwrap());
+    assert!(refused.contains("/healthz: received fatal alert: CertificateRequired"), "{refused}");
+    let address = serve.address().to_owned();
+    serve.kill();
+    let refused = hook_keys().args(["healthcheck", "--url", &format!("https://{address}")]).output().unwrap();
+    assert!(complaint(&refused).contains("/healthz: Connection refused"));
 }
