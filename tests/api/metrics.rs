@@ -74,6 +74,7 @@ impl Scrape {
 async fn busy(directory: &Path) -> (Dev, String) {
     let more = [
         LISTEN,
+        ("HOOK_KEYS_POOL_SIZE", "4"),
         ("HOOK_KEYS_RATE_LIMITS_FAILED_LOGINS", "3"),
         ("HOOK_KEYS_TRUSTED_PROXIES", "127.0.0.1"),
         ("HOOK_KEYS_OUTBOUND_TIMEOUT", "60s"),

@@ -31,7 +31,7 @@ impl Site {
     /// Gives it other settings. Sections need their headings.
     fn set(&self, settings: &str) {
         let text = format!(
-            "database_url = \"{}\"\nmaster_key_file = \"{}\"\npool_size = 0\n{settings}\n",
+            "database_url = \"{}\"\nmaster_key_file = \"{}\"\n{settings}\n",
             self.database.url(),
             self.file("master.key").display(),
         );

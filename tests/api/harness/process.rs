@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal};
 
 use super::{Client, PATIENCE, cache_rows};
 
+/// Most tests make few key pairs. To have some ready would take longer than all else that their servers do.
+const NO_POOL: (&str, &str) = ("HOOK_KEYS_POOL_SIZE", "0");
+
 /// The binary with an environment in which no setting is set.
 pub fn hook_keys() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hook-keys"));
@@ -59,9 +62,10 @@ impl Dev {
     pub fn start_in(data_dir: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = hook_keys();
         command
-            .args(["dev", "--listen", "127.0.0.1:0", "--pool-size", "4", "--data-dir"])
+            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(more)
+            .env(NO_POOL.0, NO_POOL.1)
             .envs(cache_rows())
             .envs(variables.iter().copied());
         let log = data_dir.with_extension("log");
@@ -127,7 +131,7 @@ impl Serve {
     pub fn start_in(listen: &str, config: &Path, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = hook_keys();
         command.args(["serve", "--listen", listen, "--config"]).arg(config).args(more);
-        command.envs(cache_rows()).envs(variables.iter().copied());
+        command.env(NO_POOL.0, NO_POOL.1).envs(cache_rows()).envs(variables.iter().copied());
         // One each: a test may start several on the same settings.
         let log =
             tempfile::Builder::new().prefix("serve").suffix(".log").tempfile_in(config.parent().unwrap());

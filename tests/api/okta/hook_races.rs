@@ -89,8 +89,12 @@ async fn of_a_deleted_key_and_a_new_hook_that_names_it_never_both_succeed() {
     .await;
     let acme = server.org("acme").await;
     let (mut deleted, mut hooked) = (0, 0);
-    for round in 0..200 {
-        let key = acme.create(&format!("k{round}")).await;
+    let mut left = None;
+    for round in 0..100 {
+        let key = match left.take() {
+            Some(key) => key,
+            None => acme.create(&format!("k{round}")).await,
+        };
         let body = hook(&format!("h{round}"), oauth_channel(TOKEN_URL, URI, &key));
         let path = path_of(&key);
         let (delete, create) = if round % 2 == 0 {
@@ -107,15 +111,14 @@ async fn of_a_deleted_key_and_a_new_hook_that_names_it_never_both_succeed() {
             (400, 200) => {
                 hooked += 1;
                 assert_eq!(acme.get(&path).await.expect(200).json()["isUsed"], true);
-                // Frees the key, so that the org does not run out of places.
                 let made = path_of_hook(&create.json());
                 acme.send(Method::POST, &format!("{made}/lifecycle/deactivate"), None).await.expect(200);
                 acme.delete(&made).await.expect(204);
-                acme.delete(&path).await.expect(204);
+                left = Some(key);
             }
             other => panic!("round {round}: delete and create answered {other:?}"),
         }
     }
-    assert_eq!(deleted + hooked, 200);
+    assert!(deleted > 0 && hooked > 0, "{deleted} deleted, {hooked} hooked");
     assert_eq!(acme.get(HOOKS).await.text, "[]");
 }

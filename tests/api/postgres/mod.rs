@@ -24,7 +24,7 @@ fn settings(directory: &Path, url: &str, postgres: &[(&str, &str)]) -> PathBuf {
     let patient = Some(&patient).filter(|_| postgres.iter().all(|(name, _)| *name != "timeout"));
     let lines = postgres.iter().chain(patient).map(|(name, value)| format!("{name} = \"{value}\"\n"));
     let text = format!(
-        "database_url = \"{url}\"\nmaster_key_file = \"{}\"\npool_size = 1\n[postgres]\n{}",
+        "database_url = \"{url}\"\nmaster_key_file = \"{}\"\n[postgres]\n{}",
         key.display(),
         lines.collect::<String>()
     );
