@@ -101,11 +101,28 @@ impl From<Error> for Failure {
     }
 }
 
+/// As the log and the audit trail have it.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(error) => error.fmt(f),
-            other => fmt::Debug::fmt(other, f),
+            Self::InvalidBearer => f.write_str("access tokens of OAuth are not issued here"),
+            Self::UnknownPath => f.write_str("no route has the path"),
+            Self::WrongMethod(allowed) => write!(f, "the path takes {allowed} only"),
+            Self::WrongContentType => f.write_str("the body is of a media type that is not taken"),
+            Self::NotAcceptable => f.write_str("the caller accepts no JSON"),
+            Self::Malformed => f.write_str("the body is not well-formed JSON of the expected form"),
+            Self::Unreadable(problem) => f.write_str(problem),
+            Self::BodyTooLarge(most) => write!(f, "the body is larger than {most} bytes"),
+            Self::BodyTooSlow => f.write_str("the body did not arrive in time"),
+            Self::LengthRequired => f.write_str("a body is needed, and none was announced"),
+            Self::NotReady(_) => f.write_str("the server is not ready"),
+            Self::Stopping => f.write_str("the server is stopping"),
+            Self::HeadTooLarge(most) => {
+                write!(f, "the request line and the headers are larger than {most} bytes")
+            }
+            Self::TooDeep(levels) => write!(f, "the JSON of the body is nested deeper than {levels} levels"),
+            Self::Framework(status) => write!(f, "refused with {} before it was looked at", status.as_u16()),
         }
     }
 }
