@@ -66,6 +66,8 @@ RULES = [
     Rule("Kong §10, a verdict is what was asked for", "RejectedPositiveData", "validateEntity", 400, r'"code":2,'),
     Rule("Kong §7, a tag that nothing has",
          "AcceptedNegativeData", "listEntitiesByTag", 200, r'^\{"data":\[\],"next":null\}$'),
+    Rule("Kong §7, a tag that nothing has",
+         "AcceptedNegativeData", "listEntitiesByTag", 304, r"^$", about=r"parameter `tag` in path"),
     Rule("Kong §7, an offset that is none", "RejectedPositiveData", "list.*", 400, r'"code":7\}$'),
     Rule("Kong §3, code 3", "RejectedPositiveData", "(create|upsert|replace).*", 400, r'"code":3,'),
     Rule("Kong §3, codes 4 and 13",
