@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use rustls::pki_types::ServerName;
 use url::Url;
 
 use super::dev::reachable;
 use super::{Location, out};
 use crate::error::{Error, Result};
-use crate::tls::unverified_client;
+use crate::tls::unverified;
 
 /// What connecting may take, and each step of sending and receiving. Supervisors have a limit of their own.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,15 +35,15 @@ pub(super) struct Healthcheck {
 #[derive(Clone)]
 struct Server {
     addresses: Vec<SocketAddr>,
-    /// With the port.
+    is_tls: bool,
+    /// The name or the address, as it stands in a URL.
     host: String,
-    /// What to call it in a handshake, where it speaks TLS.
-    tls: Option<ServerName<'static>>,
+    port: u16,
 }
 
 impl Server {
     fn url(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.tls.is_some() { "https" } else { "http" }, self.host)
+        format!("{}://{}:{}{path}", if self.is_tls { "https" } else { "http" }, self.host, self.port)
     }
 }
 
@@ -56,12 +55,14 @@ fn server(text: &str) -> Result<Server, String> {
         url.filter(|url| url.username().is_empty() && url.query().is_none() && url.fragment().is_none());
     let named = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
     let (host, port) = named.ok_or("use no path: http://HOST:PORT or https://HOST:PORT")?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    let addresses = (bare(host), port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
     let is_tls = url.as_ref().is_some_and(|url| url.scheme() == "https");
-    let tls = is_tls.then(|| ServerName::try_from(bare.to_owned())).transpose();
-    let tls = tls.map_err(|error| error.to_string())?;
-    Ok(Server { addresses, host: format!("{host}:{port}"), tls })
+    Ok(Server { addresses, is_tls, host: host.to_owned(), port })
+}
+
+/// Without the brackets around an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl Healthcheck {
@@ -97,19 +98,23 @@ fn listening(location: &Location) -> Result<Server> {
     if address.port() == 0 {
         return Err(Error::setup("listen names port 0, which is another one at each start: give --url"));
     }
-    let tls = settings.tls.map(|_| ServerName::IpAddress(address.ip().into()));
-    Ok(Server { addresses: vec![address], host: address.to_string(), tls })
+    let host = if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() };
+    Ok(Server { addresses: vec![address], is_tls: settings.tls.is_some(), host, port: address.port() })
 }
 
 /// Sends one request and returns the beginning of the answer.
 fn ask(server: &Server, path: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let Server { host, port, .. } = server;
     let stream = connect(&server.addresses)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.host);
-    let Some(name) = &server.tls else { return Ok(exchange(stream, &request)?) };
-    let connection = rustls::ClientConnection::new(unverified_client()?, name.clone())?;
-    Ok(exchange(rustls::StreamOwned::new(connection, stream), &request)?)
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+    let answer = if server.is_tls {
+        exchange(unverified(stream, bare(host))?, &request)
+    } else {
+        exchange(stream, &request)
+    };
+    Ok(answer?)
 }
 
 fn exchange(mut stream: impl io::Read + io::Write, request: &str) -> io::Result<String> {

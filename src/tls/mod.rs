@@ -15,7 +15,7 @@ use crate::config::TlsSettings;
 use crate::error::{Error, Result};
 
 pub use certificate::Certificate;
-pub use unverified::unverified_client;
+pub use unverified::unverified;
 
 /// The one protocol that is spoken inside TLS.
 const ALPN: &[u8] = b"http/1.1";

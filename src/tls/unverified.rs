@@ -1,5 +1,7 @@
 //! A client that asks whether a server answers, and not which one it is.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,20 +11,24 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 
 use crate::error::{Error, Result};
 
-/// What to shake hands with where nothing secret is sent and nothing that comes back is relied on: whose certificate it
-/// is and when it ends is not looked at.
+/// TLS on a connection to `host`, a name or an address, where nothing secret is sent and nothing that comes back is
+/// relied on: whose certificate it is and when it ends is not looked at. The handshake comes with what is sent first.
 ///
 /// # Errors
-/// None that the caller could mend.
-pub fn unverified_client() -> Result<Arc<rustls::ClientConfig>> {
+/// If `host` is neither a name nor an address.
+pub fn unverified(stream: TcpStream, host: &str) -> Result<impl Read + Write> {
+    let setting_up = |error| Error::internal("setting TLS up", error);
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| Error::setup(format!("{host:?} is no name of a server: {error}")))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::internal("setting TLS up", error))?
+        .map_err(setting_up)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
         .with_no_client_auth();
-    Ok(Arc::new(config))
+    let connection = rustls::ClientConnection::new(Arc::new(config), name).map_err(setting_up)?;
+    Ok(rustls::StreamOwned::new(connection, stream))
 }
 
 /// Takes any certificate of which the server has the key.
