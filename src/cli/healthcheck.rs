@@ -114,7 +114,12 @@ fn ask(server: &Server, path: &str) -> Result<String, Box<dyn std::error::Error>
     } else {
         exchange(stream, &request)
     };
-    Ok(answer?)
+    answer.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("there was no answer within {} s", PATIENCE.as_secs()).into()
+        }
+        _ => error.into(),
+    })
 }
 
 fn exchange(mut stream: impl io::Read + io::Write, request: &str) -> io::Result<String> {

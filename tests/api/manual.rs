@@ -194,6 +194,12 @@ fn healthcheck_tells_what_is_no_server_and_what_is_no_url() {
         let refused = complaint(&asks.unwrap().wait_with_output().unwrap());
         assert!(refused.contains(told), "{answer:?} gave {refused}");
     }
+    for scheme in ["http", "https"] {
+        // Taken by the system, and answered by nobody.
+        let silent = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let refused = complaint(&hook_keys().args(["healthcheck", "--url", &silent]).output().unwrap());
+        assert!(refused.contains("/healthz: there was no answer within 5 s"), "{refused}");
+    }
     for url in ["ftp://127.0.0.1:8080", "127.0.0.1:8080", "http://127.0.0.1:8080/healthz", "http://a@b:1"] {
         let refused = hook_keys().args(["healthcheck", "--url", url]).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{url}");
